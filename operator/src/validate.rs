@@ -1,0 +1,205 @@
+//! The only reader of the spec: from what a user wrote, and what it points at, to a model that builders may trust.
+//!
+//! Owns the order of the checks and the list of problems. Must never stop at the first problem, and must never let a
+//! value into the model that was not checked: dev mode and objects that were stored under older rules have not passed
+//! the API server of today.
+//!
+//! | module | refuses |
+//! |---|---|
+//! | `schema` | what the API server refuses, with its own rules |
+//! | `offered` | what the API has and the gateways of this version do not |
+//! | `connection`, `guardrails` | what the platform team does not allow |
+//! | `kafka`, `stream`, `auth`, `access` | values that their section of the model cannot hold |
+
+mod access;
+mod auth;
+mod connection;
+mod filters;
+mod guardrails;
+mod kafka;
+mod offered;
+mod schema;
+mod stream;
+
+use crate::model::Endpoint;
+use crate::references::References;
+use headgate_crds::reasons::Reason;
+use headgate_crds::types::{AppName, EndpointName, InvalidName, NamespaceName, Text, TopicName};
+use headgate_crds::v1alpha1::{Limits, StreamEndpointSpec};
+use headgate_crds::{StreamEndpoint, names};
+use std::fmt;
+
+/// One thing that is wrong with an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Path of the field, like `spec.auth.apiKeys[0].name`.
+    pub field: String,
+    /// What is wrong, and what to do about it.
+    pub message: String,
+    /// The word for it in conditions, events and metrics.
+    pub reason: Reason,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// An endpoint that cannot be built as it is; only a change by somebody can help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the StreamEndpoint cannot be used: {}", sentences(problems))]
+pub struct Invalid {
+    /// All problems that could be found, by field: at least one.
+    pub problems: Vec<Problem>,
+}
+
+fn sentences(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// There is no value, and the list of problems says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reported;
+
+/// A part of the model. Whoever has several of them makes all before it uses one, so that no problem hides another.
+type Parsed<T> = Result<T, Reported>;
+
+/// What is wrong so far.
+#[derive(Debug, Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Something that the schema refuses too, or that cannot work.
+    fn invalid(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.add(Reason::InvalidSpec, field, message);
+    }
+
+    fn add(&mut self, reason: Reason, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { field: field.into(), message: message.into(), reason });
+    }
+
+    /// A value that was deserialized, and therefore not checked yet.
+    fn text<T: Text + Clone>(&mut self, field: impl Into<String>, value: &T) -> Parsed<T> {
+        self.name(field, value.check().map(|()| value.clone()))
+    }
+
+    fn name<T>(&mut self, field: impl Into<String>, name: Result<T, InvalidName>) -> Parsed<T> {
+        name.map_err(|error| {
+            self.invalid(field, error.to_string());
+            Reported
+        })
+    }
+
+    /// In an order that depends on nothing but the problems, or the status would change without a cause.
+    fn into_invalid(mut self) -> Invalid {
+        self.0.sort_by(|a, b| (&a.field, &a.message).cmp(&(&b.field, &b.message)));
+        Invalid { problems: self.0 }
+    }
+
+    /// Whether the field, or one that it is part of, is already reported as invalid.
+    fn covers(&self, field: &str) -> bool {
+        let within = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+        self.0.iter().any(|problem| {
+            problem.reason == Reason::InvalidSpec && field.strip_prefix(problem.field.as_str()).is_some_and(within)
+        })
+    }
+}
+
+/// The endpoint as builders need it, or everything that is wrong with it.
+///
+/// # Errors
+///
+/// Every problem of the endpoint at once. Rules that relate fields to each other are, as in the API server, only judged
+/// once every field has the right shape.
+pub fn validate(endpoint: &StreamEndpoint, references: &References) -> Result<Endpoint, Invalid> {
+    let mut problems = Problems::default();
+    let model = parse(endpoint, references, &mut problems);
+    offered::check(&endpoint.spec, &mut problems);
+    schema::check(endpoint, &mut problems);
+    match model {
+        Ok(model) if problems.0.is_empty() => Ok(model),
+        _ => Err(problems.into_invalid()),
+    }
+}
+
+fn parse(endpoint: &StreamEndpoint, references: &References, problems: &mut Problems) -> Parsed<Endpoint> {
+    let spec = &endpoint.spec;
+    let name = name(endpoint, problems);
+    let namespace = namespace(endpoint, problems);
+    let app = problems.text("spec.app", &spec.app);
+    let topic = problems.text("spec.topic", &spec.topic);
+    let kafka = match (&namespace, &app, &topic) {
+        (Ok(namespace), Ok(app), Ok(topic)) => {
+            kafka::parse(&Request { namespace, app, topic, spec, references }, problems)
+        }
+        // What may be used depends on all three.
+        _ => Err(Reported),
+    };
+    let stream = stream::parse(&spec.stream, problems);
+    let auth = auth::parse(&spec.auth, problems);
+    let public_access = access::parse(&spec.public_access, problems);
+    let certificate = access::certificate(&spec.public_access, problems);
+    Ok(Endpoint {
+        name: name?,
+        namespace: namespace?,
+        app: app?,
+        kafka: kafka?,
+        stream: stream?,
+        auth: auth?,
+        public_access: public_access?,
+        certificate: certificate?,
+        limits: limits(&spec.limits),
+        drain_seconds: unsigned(spec.drain_seconds),
+    })
+}
+
+/// What is asked for, by whom, and what there is.
+#[derive(Debug, Clone, Copy)]
+struct Request<'a> {
+    namespace: &'a NamespaceName,
+    app: &'a AppName,
+    topic: &'a TopicName,
+    spec: &'a StreamEndpointSpec,
+    references: &'a References,
+}
+
+fn name(endpoint: &StreamEndpoint, problems: &mut Problems) -> Parsed<EndpointName> {
+    let name = endpoint.metadata.name.as_deref().unwrap_or_default();
+    problems.name("metadata.name", names::endpoint(name))
+}
+
+fn namespace(endpoint: &StreamEndpoint, problems: &mut Problems) -> Parsed<NamespaceName> {
+    let Some(namespace) = &endpoint.metadata.namespace else {
+        problems.invalid("metadata.namespace", "is missing: say in which namespace the endpoint is");
+        return Err(Reported);
+    };
+    problems.name("metadata.namespace", NamespaceName::new(namespace))
+}
+
+fn limits(limits: &Limits) -> headgate_wire::config::Limits {
+    headgate_wire::config::Limits {
+        max_connections: unsigned(limits.max_connections),
+        max_connections_per_key: unsigned(limits.max_connections_per_key),
+        max_connections_per_address: unsigned(limits.max_connections_per_address),
+        max_inbound_bytes: unsigned(limits.max_inbound_bytes),
+        handshakes_per_second: unsigned(limits.handshakes_per_second),
+        idle_timeout_seconds: unsigned(limits.idle_timeout_seconds),
+        ping_seconds: unsigned(limits.ping_seconds),
+        max_connection_age_seconds: unsigned(limits.max_connection_age_seconds),
+    }
+}
+
+/// A number as the gateway has it. `schema` reports the negative ones with all others that are out of range.
+fn unsigned(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or_default()
+}
+
+/// Whether the text ends in a port that does not exist. The patterns of the API count its digits only.
+fn has_impossible_port(address: &str) -> bool {
+    let last = address.rsplit(':').next().unwrap_or_default();
+    last.bytes().all(|byte| byte.is_ascii_digit()) && !last.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! The pure steps as their users meet them: manifests in, `gateway.yaml` or problems out.
+//!
+//! A file in `cases/` holds the StreamEndpoint in question, and, as far as it depends on them, KafkaConnections and its
+//! Namespace. What becomes of it is in `golden/` under the same name. Adding a case is adding a file:
+//! `HEADGATE_UPDATE_GOLDEN=1 cargo test -p headgate-operator` writes what is missing or has changed.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test needs is there, or the test has failed")]
+
+use headgate_crds::types::{BootstrapServers, Text as _};
+use headgate_crds::{API_VERSION, KafkaConnection, StreamEndpoint, yaml};
+use headgate_operator::{Invalid, References, Settings, gateway_config, to_yaml, validate};
+use headgate_wire::GatewayConfig;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// Set to write the golden files instead of comparing with them.
+const UPDATE: &str = "HEADGATE_UPDATE_GOLDEN";
+/// Beginning of the line in which an example says which of its fields this version does not offer.
+const NOT_OFFERED: &str = "# Not offered by this version yet: ";
+
+fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files that match a pattern below the root of the repository: name and text.
+fn files(pattern: &str) -> Vec<(String, String)> {
+    let pattern = package().join("..").join(pattern);
+    let paths: Vec<PathBuf> = glob::glob(&pattern.to_string_lossy()).unwrap().map(Result::unwrap).collect();
+    assert!(!paths.is_empty(), "no file matches {}", pattern.display());
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+fn endpoint(document: &Value) -> StreamEndpoint {
+    serde_json::from_value(document.clone()).unwrap()
+}
+
+/// The endpoint of a case, with what its other documents say.
+fn case(text: &str) -> (StreamEndpoint, References) {
+    let documents = yaml::documents(text).unwrap();
+    let of_kind = |kind: &'static str| documents.iter().filter(move |document| document["kind"] == kind);
+    let endpoint = endpoint(of_kind("StreamEndpoint").next().expect("a case has a StreamEndpoint"));
+    let connections = of_kind("KafkaConnection").map(|c| serde_json::from_value(c.clone()).unwrap()).collect();
+    let mut namespace_labels: BTreeMap<String, String> = of_kind("Namespace")
+        .flat_map(|namespace| namespace["metadata"]["labels"].as_object().unwrap())
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+        .collect();
+    // The API server adds it to every namespace.
+    let namespace = endpoint.metadata.namespace.clone().unwrap_or_default();
+    namespace_labels.insert("kubernetes.io/metadata.name".to_owned(), namespace);
+    (endpoint, References { namespace_labels, connections, earlier_endpoints: 0 })
+}
+
+fn rendered(result: &Result<GatewayConfig, Invalid>) -> String {
+    match result {
+        Ok(config) => to_yaml(config),
+        Err(invalid) => {
+            let problem = |p: &headgate_operator::Problem| json!({"field": p.field, "message": p.message, "reason": p.reason.as_str()});
+            yaml::to_string(&json!({"problems": invalid.problems.iter().map(problem).collect::<Vec<_>>()})).unwrap()
+        }
+    }
+}
+
+fn built(endpoint: &StreamEndpoint, references: &References) -> Result<GatewayConfig, Invalid> {
+    validate(endpoint, references).map(|endpoint| gateway_config(&endpoint, &Settings::default()))
+}
+
+#[test]
+fn every_case_becomes_its_golden_file() {
+    for (name, text) in files("operator/tests/cases/*.yaml") {
+        let (endpoint, references) = case(&text);
+        let rendered = rendered(&built(&endpoint, &references));
+        let golden = package().join("tests/golden").join(&name);
+        if env::var_os(UPDATE).is_some() {
+            fs::write(&golden, &rendered).unwrap();
+        }
+        let expected = fs::read_to_string(&golden).unwrap_or_default();
+        assert_eq!(rendered, expected, "{name}: if the change is meant, set {UPDATE}=1 and look at the difference");
+    }
+}
+
+#[test]
+fn every_golden_file_belongs_to_a_case() {
+    let names = |pattern| files(pattern).into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>();
+    assert_eq!(names("operator/tests/golden/*.yaml"), names("operator/tests/cases/*.yaml"));
+}
+
+#[test]
+fn the_gateway_reads_every_configuration_as_it_was_meant() {
+    let mut read = 0;
+    for (name, text) in files("operator/tests/cases/*.yaml") {
+        let (endpoint, references) = case(&text);
+        let Ok(config) = built(&endpoint, &references) else { continue };
+        let golden = fs::read_to_string(package().join("tests/golden").join(&name)).unwrap();
+        let parsed: GatewayConfig = serde_yaml::from_str(&golden).unwrap();
+        assert_eq!(parsed, config, "{name}");
+        read += 1;
+    }
+    assert!(read >= 10, "only {read} cases are valid");
+}
+
+#[test]
+fn a_missing_connection_cannot_be_told_from_a_forbidden_one() {
+    let same = |case: &str| {
+        let path = package().join(format!("tests/golden/topic-not-allowed-{case}.yaml"));
+        fs::read_to_string(path).unwrap()
+    };
+    for case in ["pattern", "namespace", "nobody"] {
+        assert_eq!(same(case), same("missing"), "{case}");
+    }
+}
+
+#[test]
+fn examples_are_valid_where_the_example_of_a_connection_is_applied() {
+    let examples = files("examples/*.yaml");
+    let connections: Vec<KafkaConnection> = examples
+        .iter()
+        .flat_map(|(_, text)| yaml::documents(text).unwrap())
+        .filter(|document| document["kind"] == "KafkaConnection")
+        .map(|document| serde_json::from_value(document).unwrap())
+        .collect();
+    for (name, text) in &examples {
+        let documents = yaml::documents(text).unwrap();
+        for document in documents.iter().filter(|document| document["kind"] == "StreamEndpoint") {
+            let mut endpoint = endpoint(document);
+            // kubectl applies an example in the namespace after which its topics are called.
+            let namespace = endpoint.spec.topic.split('.').next().unwrap().to_owned();
+            let labels = [("streams", "enabled"), ("kubernetes.io/metadata.name", &namespace)];
+            let namespace_labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            endpoint.metadata.namespace = Some(namespace);
+            let references = References { namespace_labels, connections: connections.clone(), earlier_endpoints: 0 };
+            let problems = validate(&endpoint, &references).err().map(|invalid| invalid.problems).unwrap_or_default();
+            let found: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+            let expected: Vec<_> = text.lines().filter_map(|line| line.strip_prefix(NOT_OFFERED)).collect();
+            assert_eq!(found, expected, "{name}: {problems:#?}");
+        }
+    }
+}
+
+/// Refused manifests of the API's own tests whose mistake is gone once they are read: unknown fields, and a list that is
+/// empty instead of absent. The types know neither.
+const LOST_WHEN_READ: [&str; 3] =
+    ["structure-empty-lists.yaml", "structure-secret-namespace.yaml", "structure-unknown-fields.yaml"];
+
+/// Manifests of the API's own tests that can be read as a StreamEndpoint: one state of one object.
+fn manifests(pattern: &str) -> Vec<(String, StreamEndpoint)> {
+    let read = |(name, text): (String, String)| match yaml::documents(&text).unwrap().as_slice() {
+        [only] if only["kind"] == "StreamEndpoint" && only["apiVersion"] == API_VERSION => {
+            let mut endpoint: StreamEndpoint = serde_json::from_value(only.clone()).ok()?;
+            // kubectl fills it in.
+            endpoint.metadata.namespace.get_or_insert_with(|| "shop".to_owned());
+            Some((name, endpoint))
+        }
+        _ => None,
+    };
+    files(pattern).into_iter().filter_map(read).collect()
+}
+
+fn unrestricted(endpoint: &StreamEndpoint) -> References {
+    References::unrestricted(endpoint, BootstrapServers::unchecked("127.0.0.1:9092".to_owned()))
+}
+
+#[test]
+fn what_the_api_server_refuses_is_refused_without_it() {
+    let manifests = manifests("crds/tests/refuse/*.yaml");
+    assert!(manifests.len() >= 30, "only {} manifests", manifests.len());
+    let accepted = manifests.iter().filter(|(_, endpoint)| match validate(endpoint, &unrestricted(endpoint)) {
+        Ok(_) => true,
+        Err(invalid) => invalid.problems.is_empty(),
+    });
+    assert_eq!(accepted.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), LOST_WHEN_READ);
+}
+
+#[test]
+fn what_the_api_server_accepts_is_refused_only_where_it_is_not_offered() {
+    let not_offered = ["is not offered by", "gateways of this version"];
+    for (name, endpoint) in manifests("crds/tests/accept/*.yaml") {
+        let problems = validate(&endpoint, &unrestricted(&endpoint)).err().map(|i| i.problems).unwrap_or_default();
+        for problem in problems {
+            assert!(not_offered.iter().any(|words| problem.message.contains(words)), "{name}: {problem}");
+        }
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    for (_, text) in files("operator/tests/cases/*.yaml") {
+        let run = || {
+            let (endpoint, references) = case(&text);
+            rendered(&built(&endpoint, &references))
+        };
+        assert_eq!(run(), run());
+    }
+}
