@@ -1,0 +1,201 @@
+//! Which browser pages may connect (the Origin header, RFC 6454 and RFC 6455 section 10.2).
+//!
+//! Origins are compared by scheme, host and port, exactly: no wildcard, no suffix, no substring. Clients that are not
+//! browsers send no Origin and are governed by their credentials alone.
+
+use crate::rejection::{Rejection, RejectionKind};
+use http::header::{HOST, ORIGIN};
+use http::uri::Authority;
+use http::{HeaderMap, Uri};
+use std::collections::BTreeSet;
+
+/// What browsers send for a page without an origin of its own, such as a file or a sandboxed frame.
+const OPAQUE: &str = "null";
+
+/// The origins that may connect.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OriginPolicy {
+    allowed: BTreeSet<Origin>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Opaque,
+    Tuple { scheme: String, host: String, port: Option<u16> },
+}
+
+/// A configured origin that cannot match any page.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no origin; write scheme, host and, if it is not the default, port: `https://shop.example.com:8443`")]
+pub struct InvalidOrigin(pub String);
+
+impl OriginPolicy {
+    /// A policy that allows these origins besides the gateway's own host.
+    pub fn new(allowed: &[String]) -> Result<Self, InvalidOrigin> {
+        let parse = |text: &String| Origin::parse(text).ok_or_else(|| InvalidOrigin(text.clone()));
+        Ok(Self { allowed: allowed.iter().map(parse).collect::<Result<_, _>>()? })
+    }
+
+    /// Refuses a page of a foreign origin. `uri` names the own host where the Host header is absent (HTTP/2).
+    pub fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Rejection> {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let Some(origin) = origins.next() else { return Ok(()) };
+        let origin = origin.to_str().ok().and_then(Origin::parse).filter(|_| origins.next().is_none());
+        match origin {
+            Some(origin) if self.allowed.contains(&origin) || origin.is_of_host(own_host(headers, uri).as_ref()) => {
+                Ok(())
+            }
+            _ => Err(Rejection::new(
+                RejectionKind::OriginNotAllowed,
+                "pages of this origin may not connect; add the origin to publicAccess.allowedOrigins",
+            )),
+        }
+    }
+}
+
+impl Origin {
+    /// `scheme "://" host [ ":" port ]` (RFC 6454 section 6.2), or `null`.
+    fn parse(text: &str) -> Option<Self> {
+        if text == OPAQUE {
+            return Some(Self::Opaque);
+        }
+        let (scheme, authority) = text.split_once("://")?;
+        let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        if !scheme.starts_with(|c: char| c.is_ascii_alphabetic()) || !scheme.chars().all(is_scheme) {
+            return None;
+        }
+        let scheme = scheme.to_ascii_lowercase();
+        let (host, port) = host_and_port(&authority.parse().ok()?)?;
+        let port = port.or_else(|| default_port(&scheme));
+        Some(Self::Tuple { scheme, host, port })
+    }
+
+    /// Whether it is the host that the request was sent to. TLS may end before the gateway, so the scheme of the request
+    /// is unknown, and a Host without a port means the default port of the page's scheme.
+    fn is_of_host(&self, own: Option<&Authority>) -> bool {
+        let Self::Tuple { scheme, host, port } = self else { return false };
+        let Some((own_host, own_port)) = own.and_then(host_and_port) else { return false };
+        *host == own_host && *port == own_port.or_else(|| default_port(scheme))
+    }
+}
+
+fn own_host(headers: &HeaderMap, uri: &Uri) -> Option<Authority> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok()?.parse().ok(),
+        (None, _) => uri.authority().cloned(),
+        (Some(_), Some(_)) => None,
+    }
+}
+
+fn host_and_port(authority: &Authority) -> Option<(String, Option<u16>)> {
+    let text = authority.as_str();
+    let host = authority.host();
+    let rest = &text[host.len().min(text.len())..];
+    // `port_u16` is also absent for a port that is no number, and user information has no place in an origin.
+    let port = match rest.strip_prefix(':') {
+        Some(_) => Some(authority.port_u16()?),
+        None if rest.is_empty() => None,
+        None => return None,
+    };
+    let usable = !host.is_empty() && !host.contains('*') && !text.contains('@');
+    usable.then(|| (host.to_ascii_lowercase(), port))
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" | "ws" => Some(80),
+        "https" | "wss" => Some(443),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    fn admits(allowed: &[&str], origin: &str, host: &str) -> bool {
+        let allowed: Vec<_> = allowed.iter().map(ToString::to_string).collect();
+        let headers = HeaderMap::from_iter([
+            (ORIGIN, HeaderValue::from_str(origin).unwrap()),
+            (HOST, HeaderValue::from_str(host).unwrap()),
+        ]);
+        OriginPolicy::new(&allowed).unwrap().check(&headers, &Uri::from_static("/orders")).is_ok()
+    }
+
+    #[test]
+    fn a_request_without_an_origin_is_left_to_its_credentials() {
+        assert!(OriginPolicy::default().check(&HeaderMap::new(), &Uri::from_static("/")).is_ok());
+    }
+
+    #[test]
+    fn scheme_host_and_port_must_all_match_with_default_ports_filled_in() {
+        let allowed = ["https://shop.example.com"];
+        for origin in ["https://shop.example.com", "https://SHOP.example.com", "https://shop.example.com:443"] {
+            assert!(admits(&allowed, origin, "streams.example.com"), "{origin}");
+        }
+        for origin in [
+            "http://shop.example.com",
+            "https://shop.example.com:8443",
+            "https://shop.example.com.evil.example",
+            "https://evil-shop.example.com",
+            "https://a.shop.example.com",
+            "https://shop.example.com@evil.example",
+            "https://shop.example.com:443:443",
+            "null",
+            "",
+            "shop.example.com",
+        ] {
+            assert!(!admits(&allowed, origin, "streams.example.com"), "{origin}");
+        }
+    }
+
+    #[test]
+    fn pages_of_the_gateways_own_host_may_connect() {
+        assert!(admits(&[], "https://streams.example.com", "streams.example.com"));
+        assert!(admits(&[], "http://localhost:8080", "LOCALHOST:8080"));
+        assert!(admits(&[], "http://[::1]:8080", "[::1]:8080"));
+        assert!(!admits(&[], "http://localhost:3000", "localhost:8080"));
+        assert!(!admits(&[], "https://streams.example.com:8443", "streams.example.com"));
+    }
+
+    #[test]
+    fn a_page_without_an_origin_of_its_own_needs_to_be_listed() {
+        assert!(!admits(&[], "null", "null"));
+        assert!(admits(&["null"], "null", "x"));
+    }
+
+    #[test]
+    fn two_origins_or_two_hosts_are_nobodys() {
+        let mut headers = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static("https://a.example"))]);
+        headers.append(HOST, HeaderValue::from_static("a.example"));
+        let uri = Uri::from_static("/");
+        assert!(OriginPolicy::default().check(&headers, &uri).is_ok());
+        headers.append(HOST, HeaderValue::from_static("b.example"));
+        assert!(OriginPolicy::default().check(&headers, &uri).is_err());
+        headers.append(ORIGIN, HeaderValue::from_static("https://a.example"));
+        assert!(OriginPolicy::new(&["https://a.example".to_owned()]).unwrap().check(&headers, &uri).is_err());
+    }
+
+    #[test]
+    fn a_configured_origin_that_could_never_match_is_refused_by_name() {
+        for text in ["*", "https://*", "https://*.example.com", "example.com", "https://", "https://a/", "https://u@a"]
+        {
+            assert_eq!(OriginPolicy::new(&[text.to_owned()]), Err(InvalidOrigin(text.to_owned())));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_origin_is_admitted_only_if_it_is_one_of_the_list(a in "https?://[a-c]{1,2}(:[1-3])?", b in "https?://[a-c]{1,2}(:[1-3])?") {
+            prop_assert_eq!(admits(&[&a], &b, "other.example"), a == b);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(origin in "[ -~]{0,40}", host in "[ -~]{0,20}") {
+            let _ = admits(&[], &origin, &host);
+        }
+    }
+}

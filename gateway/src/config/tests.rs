@@ -1,0 +1,111 @@
+//! That every mistake is reported with its field, all at once, and that none of them opens a stream.
+
+use super::*;
+use crate::auth::brought_keys::brought_keys;
+use headgate_wire::filter::Filter;
+
+fn valid() -> GatewayConfig {
+    let text = "app: orders\nkafka: {bootstrapServers: 'a:9092, b:9092', topic: shop.orders}\nauth: {mode: None}\n\
+                publicAccess: {anonymous: true}";
+    Config::parse_yaml(text).unwrap()
+}
+
+/// The fields that are complained about after a change to a valid configuration.
+fn problems_after(change: impl FnOnce(&mut GatewayConfig)) -> Vec<String> {
+    let mut wire = valid();
+    change(&mut wire);
+    match Config::load(wire, Vec::new()) {
+        Ok(_) => Vec::new(),
+        Err(ConfigError::Invalid { problems }) => problems.into_iter().map(|problem| problem.field).collect(),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_unchanged_configuration_is_accepted() {
+    assert_eq!(problems_after(|_| {}), [""; 0]);
+}
+
+#[test]
+fn each_field_out_of_bounds_is_named() {
+    type Change = fn(&mut GatewayConfig);
+    let cases: [(&str, Change); 19] = [
+        ("app", |c| c.app = "a/b".into()),
+        ("app", |c| c.app = "ws".into()),
+        ("app", |c| c.app = "..".into()),
+        ("listeners.admin", |c| c.listeners.admin = c.listeners.stream),
+        ("kafka.bootstrapServers", |c| c.kafka.bootstrap_servers = "a:9092,,".into()),
+        ("kafka.topic", |c| c.kafka.topic = "a b".into()),
+        ("kafka.tls", |c| {
+            c.kafka.tls = Some(headgate_wire::config::KafkaTls { key_file: Some("k".into()), ..Default::default() });
+        }),
+        ("stream.eventType", |c| c.stream.event_type = String::new()),
+        ("stream.filters[0]", |c| c.stream.filters = vec![Filter::All(vec![])]),
+        ("stream.replay.ringBytes", |c| c.stream.replay.ring_bytes = 1024),
+        ("stream.replay.maxConcurrent", |c| c.stream.replay.max_concurrent = 257),
+        ("stream.maxDelayMilliseconds", |c| c.stream.max_delay_milliseconds = 1001),
+        ("publicAccess.allowedOrigins", |c| c.public_access.allowed_origins = vec!["*".into()]),
+        ("limits.maxConnections", |c| c.limits.max_connections = 0),
+        ("limits.maxConnectionsPerKey", |c| c.limits.max_connections_per_key = 0),
+        ("limits.handshakesPerSecond", |c| c.limits.handshakes_per_second = 0),
+        ("limits.pingSeconds", |c| c.limits.ping_seconds = c.limits.idle_timeout_seconds),
+        ("drainSeconds", |c| c.drain_seconds = 0),
+        ("drainSeconds", |c| c.drain_seconds = 3601),
+    ];
+    for (field, change) in cases {
+        assert_eq!(problems_after(change), [field]);
+    }
+}
+
+#[test]
+fn no_combination_of_modes_and_keys_opens_a_stream_by_accident() {
+    use AuthMode::{ApiKey, ApiKeyOrOidc, None, Oidc};
+    for (mode, anonymous, keys, accepted) in [
+        (None, false, false, false),
+        (None, true, false, true),
+        (None, true, true, false),
+        (ApiKey, false, false, false),
+        (ApiKey, true, false, false),
+        (ApiKey, false, true, true),
+        (ApiKey, true, true, true),
+        (Oidc, false, true, false),
+        (Oidc, true, false, false),
+        (ApiKeyOrOidc, false, true, false),
+    ] {
+        let mut wire = valid();
+        wire.auth.mode = mode;
+        wire.public_access.anonymous = anonymous;
+        let keys = if keys { brought_keys("0123456789abcdef").unwrap().verifiers } else { Vec::new() };
+        assert_eq!(Config::load(wire, keys).is_ok(), accepted, "{mode:?} {anonymous}");
+    }
+}
+
+#[test]
+fn a_keys_file_that_cannot_be_read_refuses_to_start() {
+    let fields = problems_after(|c| {
+        c.auth =
+            headgate_wire::config::Auth { mode: AuthMode::ApiKey, keys_file: Some("/nonexistent/keys.json".into()) };
+    });
+    assert_eq!(fields, ["auth.keysFile"]);
+}
+
+#[test]
+fn all_problems_are_reported_at_once_with_their_remedies() {
+    let mut wire = valid();
+    wire.app = String::new();
+    wire.drain_seconds = 0;
+    wire.public_access.anonymous = false;
+    let text = Config::load(wire, Vec::new()).unwrap_err().to_string();
+    assert!(text.starts_with("the configuration has 3 problems:"), "{text}");
+    assert!(text.contains("\n  drainSeconds: is 0, must be 1 to 3600"), "{text}");
+}
+
+#[test]
+fn a_secret_property_shows_neither_in_debug_output_nor_in_problems() {
+    let mut wire = valid();
+    wire.kafka.properties.0.insert("sasl.password".into(), "planted-31337".into());
+    let config = Config::load(wire.clone(), Vec::new()).unwrap();
+    wire.app = String::new();
+    let error = Config::load(wire, Vec::new()).unwrap_err();
+    assert!(!format!("{config:?}{error:?}{error}").contains("planted-31337"));
+}

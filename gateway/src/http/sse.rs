@@ -1,0 +1,46 @@
+//! `GET /{app}` with `Accept: text/event-stream`: the same stream for what cannot speak WebSocket (WHATWG HTML, 9.2).
+
+use super::admission::{self, Wanted};
+use crate::endpoint::Endpoint;
+use crate::format::Envelope;
+use crate::limits::Permit;
+use crate::rejection::Rejection;
+use crate::shard::RELAY_CHUNKS;
+use crate::shard::run::Arrival;
+use axum::body::Body;
+use axum::response::Response;
+use futures_util::stream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Request, header};
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Tells nginx and its relatives not to collect the stream before they pass it on.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Admits a client and answers with a body that does not end.
+pub(super) async fn stream(
+    endpoint: &Arc<Endpoint>,
+    request: Request<()>,
+    address: IpAddr,
+    permit: Permit,
+) -> Result<Response, Rejection> {
+    let wanted = Wanted { envelope: Envelope::ServerSentEvents, format: None, protocol: "sse", bearer: None };
+    let admitted = admission::admit(endpoint, &request, wanted, address, permit).await?;
+    let (chunks, outgoing) = mpsc::channel(RELAY_CHUNKS);
+    // Nothing ever comes in, so nobody needs the way to the shard.
+    let (reply, _) = oneshot::channel();
+    endpoint.join(Arrival::Relay(chunks, reply), admitted).await;
+    let body = stream::unfold(outgoing, async |mut outgoing| {
+        outgoing.recv().await.map(|chunk| (Ok::<_, Infallible>(chunk), outgoing))
+    });
+    let mut response = Response::new(Body::from_stream(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    Ok(response)
+}

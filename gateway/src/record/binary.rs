@@ -1,0 +1,68 @@
+//! CloudEvents in binary mode: attributes in `ce_` headers (CloudEvents Kafka binding, section 3.2).
+//!
+//! Header names are compared without case. Names that no attribute may have are passed on all the same, in lower case;
+//! only `data`, which would collide with the data, is not.
+
+use super::attributes::{Attributes, HeaderValues};
+use super::classify::{NOT_UTF8, TOO_MANY_ATTRIBUTES, complete};
+use super::{Body, Data, Header, MAX_ATTRIBUTES, media_type};
+use bytes::Bytes;
+
+const PREFIX: &str = "ce_";
+
+/// True if the record claims to be a CloudEvent in binary mode.
+pub(super) fn is_event(headers: &[Header]) -> bool {
+    headers.iter().any(|header| attribute_name(header).is_some_and(|name| name.eq_ignore_ascii_case("specversion")))
+}
+
+/// Its attributes, or why it is none.
+pub(super) fn attributes(headers: &[Header], content_type: Option<&str>) -> Result<Attributes, &'static str> {
+    let mut values = HeaderValues::default();
+    for header in headers {
+        let (Some(name), Some(value)) = (attribute_name(header), header.value.as_deref()) else { continue };
+        values.set(name, std::str::from_utf8(value).map_err(|_| NOT_UTF8)?);
+        if values.len() > MAX_ATTRIBUTES {
+            return Err(TOO_MANY_ATTRIBUTES);
+        }
+    }
+    if let Some(content_type) = content_type {
+        values.set("datacontenttype", content_type);
+    }
+    complete(values.finish())
+}
+
+/// How the value of an event goes into JSON. A declared content type always gives the same form, except that data which
+/// is declared as JSON or text and is not becomes `data_base64`: its bytes are then all that can be relied on.
+pub(super) fn data(content_type: Option<&str>, body: &Body, value: Option<&Bytes>) -> Data {
+    let empty = value.is_none_or(Bytes::is_empty);
+    match content_type {
+        _ if *body == Body::Null => Data::Absent,
+        // Not even an empty text is JSON, which is what an event without a content type holds.
+        None if empty => Data::Absent,
+        Some(content_type) if empty && media_type::is_json(content_type) => Data::Absent,
+        Some(content_type) => declared_data(content_type, body),
+        None => match body {
+            Body::Json(_) => Data::Json,
+            Body::Text => Data::Text,
+            Body::Bytes | Body::Null => Data::Base64,
+        },
+    }
+}
+
+/// How a value of a declared content type goes into JSON.
+pub(super) fn declared_data(content_type: &str, body: &Body) -> Data {
+    match body {
+        Body::Json(_) if media_type::is_json(content_type) => Data::Json,
+        Body::Json(_) | Body::Text if !media_type::is_json(content_type) && media_type::is_text(content_type) => {
+            Data::Text
+        }
+        Body::Null => Data::Absent,
+        _ => Data::Base64,
+    }
+}
+
+fn attribute_name(header: &Header) -> Option<&str> {
+    let (prefix, name) = header.name.split_at_checked(PREFIX.len())?;
+    let collides = name.is_empty() || name.eq_ignore_ascii_case("data") || name.eq_ignore_ascii_case("data_base64");
+    (prefix.eq_ignore_ascii_case(PREFIX) && !collides).then_some(name)
+}

@@ -1,0 +1,278 @@
+//! Clients come, change their filter, and go; views exist as long as somebody is in them.
+
+use super::catch_up::{CatchUp, Reading};
+use super::client::{Client, ClientId, Join, Start, State};
+use super::{ClientSocket, Shard};
+use crate::format::Envelope;
+use crate::frame::{self, Inbound};
+use crate::session::{Millis, Output, Session};
+use crate::view::{View, ViewSpec};
+use headgate_wire::CloseReason;
+
+/// How long a closing client may take to read what is left for it and to answer the close, in milliseconds.
+const CLOSE_TIMEOUT_MS: u64 = 5_000;
+
+impl<S: ClientSocket> Shard<S> {
+    /// Takes a connection over; returns its id for the task that reads from it.
+    pub fn join(&mut self, join: Join<S>) -> ClientId {
+        let view = self.view_for(join.spec);
+        let id = ClientId { index: self.clients.vacant_key(), serial: self.next_serial };
+        self.next_serial += 1;
+        join.audit.log_open();
+        self.metrics.connections.inc();
+        self.metrics.opened.inc();
+        let slot = self.views[view].members.len();
+        self.views[view].members.push(id.index);
+        self.clients.insert(Client {
+            id,
+            socket: join.socket,
+            view,
+            slot,
+            at: 0,
+            boundary: 0,
+            state: State::Closing { deadline: Millis(u64::MAX), linger: true },
+            outbox: Vec::new(),
+            outbox_sent: 0,
+            skipped_from: None,
+            next_filters: None,
+            blocked: false,
+            attended: false,
+            session: Session::new(join.session, self.now),
+            enforced: join.enforced,
+            principal: join.principal,
+            audit: join.audit,
+            _permit: join.permit,
+            frames_counted: 0,
+            drain_at: self.draining.then_some(self.now),
+            close_reason: None,
+        });
+        self.begin(id.index, join.start);
+        id
+    }
+
+    fn begin(&mut self, index: usize, start: Start) {
+        match start {
+            Start::Latest => {
+                self.say_ready(index);
+                self.stream_from_head(index);
+            }
+            Start::At { position, resumed, gaps } => {
+                for gap in &gaps {
+                    let client = &mut self.clients[index];
+                    let encoding = self.views[client.view].spec.encoding;
+                    let frame = self.encoder.gap(*gap, &self.settings.context, encoding, &position);
+                    client.outbox.extend_from_slice(frame);
+                }
+                self.catch_up_from(index, position, Some(resumed && gaps.is_empty()));
+            }
+        }
+        self.attend(index);
+    }
+
+    fn say_ready(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        let encoding = self.views[client.view].spec.encoding;
+        let frame = self.encoder.ready(self.recent.head(), &client.audit.session, false, encoding);
+        client.outbox.extend_from_slice(frame);
+    }
+
+    /// From now on the client reads its view's log, from its head.
+    pub(super) fn stream_from_head(&mut self, index: usize) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let view = &mut self.views[client.view];
+        if view.streaming == 0 {
+            // The log had no readers and took nothing in; it begins anew where the stream stands.
+            view.log.release(view.log.head());
+        }
+        client.at = view.log.head();
+        client.boundary = client.at;
+        client.frames_counted = view.log.frames();
+        client.state = State::Streaming;
+        view.streaming += 1;
+        // The sweep may have passed it in this circle already.
+        view.slowest = view.slowest.min(client.at);
+        self.catching_up.remove(&index);
+    }
+
+    pub(super) fn catch_up_from(&mut self, index: usize, position: crate::position::Position, ready: Option<bool>) {
+        let memory = self.recent.first_wanted(&position).map(Reading::Memory);
+        let reading = memory.unwrap_or(Reading::Waiting);
+        let catch_up = CatchUp { position, reading, ready_pending: ready, last_progress: self.now };
+        self.clients[index].state = State::CatchingUp(Box::new(catch_up));
+        self.catching_up.insert(index);
+        if reading == Reading::Waiting {
+            self.replays.waiting.push(index);
+            self.start_replays();
+        }
+    }
+
+    fn view_for(&mut self, spec: ViewSpec) -> usize {
+        if let Some(view) = self.by_spec.get(&spec) {
+            return *view;
+        }
+        let index = self.views.insert(View::new(spec.clone()));
+        self.router.insert(index, &spec);
+        self.by_spec.insert(spec, index);
+        self.metrics.views.set(self.views.len() as i64);
+        index
+    }
+
+    /// Something came from a client.
+    pub fn inbound(&mut self, id: ClientId, inbound: Result<Inbound, CloseReason>) {
+        let now = self.now;
+        let Some(client) = self.client(id) else { return };
+        if client.is_closing() {
+            // Whatever it is, even the answer to our close: nothing more is owed.
+            if matches!(inbound, Ok(Inbound::Close(_)) | Err(_)) {
+                self.remove(id.index);
+            }
+            return;
+        }
+        let output = match inbound {
+            Ok(message) => client.session.on_inbound(now, message),
+            Err(reason) => client.session.on_protocol_error(reason),
+        };
+        self.carry_out(id.index, output);
+    }
+
+    /// The connection is gone: the client left or its path broke.
+    pub fn gone(&mut self, id: ClientId) {
+        if self.client(id).is_some() {
+            self.remove(id.index);
+        }
+    }
+
+    pub(super) fn carry_out(&mut self, index: usize, output: Output) {
+        match output {
+            Output::Nothing => {}
+            Output::Send(bytes) => {
+                if let Some(client) = self.clients.get_mut(index) {
+                    client.outbox.extend_from_slice(&bytes);
+                    self.attend(index);
+                }
+            }
+            Output::Close(reason) => self.begin_closing(index, reason, &[], true),
+            Output::PeerClosed(code) => {
+                self.begin_closing(index, CloseReason::Bye, &frame::close_echo_frame(code), false);
+            }
+            Output::Filter(filters) => {
+                if let Some(client) = self.clients.get_mut(index) {
+                    client.next_filters = Some(filters);
+                    self.change_filter(index);
+                }
+            }
+        }
+    }
+
+    /// Closes a client for a reason of ours.
+    pub(super) fn close(&mut self, index: usize, reason: CloseReason) {
+        if let Some(client) = self.clients.get_mut(index) {
+            let output = client.session.close(reason);
+            self.carry_out(index, output);
+        }
+    }
+
+    /// Lets the client finish the frame that it is in, says why, and gives it a bounded time to go.
+    fn begin_closing(&mut self, index: usize, reason: CloseReason, echo: &[u8], linger: bool) {
+        let Some(client) = self.clients.get_mut(index).filter(|client| !client.is_closing()) else { return };
+        let view = &self.views[client.view];
+        client.leave_log(&view.log);
+        let encoding = view.spec.encoding;
+        let linger = linger && encoding.envelope != Envelope::ServerSentEvents;
+        let last = if echo.is_empty() { self.encoder.close(reason, encoding) } else { echo };
+        client.outbox.extend_from_slice(last);
+        client.close_reason = Some(reason);
+        let deadline = Millis(self.now.0 + CLOSE_TIMEOUT_MS);
+        self.leave_state(index, State::Closing { deadline, linger });
+        self.attend(index);
+    }
+
+    /// Forgets a closing client that has got everything and need not answer.
+    pub(super) fn finish_closing(&mut self, index: usize) {
+        if let Some(client) = self.clients.get(index)
+            && matches!(client.state, State::Closing { linger: false, .. })
+        {
+            self.remove(index);
+        }
+    }
+
+    /// Moves a client to the view of its new filter, if it stands at an exact position: while it catches up, or once it
+    /// has everything that its view has shown. Until then, this is tried again after each write.
+    pub(super) fn change_filter(&mut self, index: usize) {
+        let Some(client) = self.clients.get_mut(index).filter(|client| !client.is_closing()) else { return };
+        let view = &self.views[client.view];
+        let position = match &client.state {
+            State::CatchingUp(catch_up) => catch_up.position.clone(),
+            _ if client.at == view.log.head() => self.recent.head().clone(),
+            _ => return,
+        };
+        let Some(own) = client.next_filters.take() else { return };
+        let filters = client.enforced.iter().cloned().chain(own).collect();
+        let spec = ViewSpec::new(filters, view.spec.key.clone(), view.spec.encoding);
+        let ready = match &client.state {
+            State::CatchingUp(catch_up) => catch_up.ready_pending,
+            _ => None,
+        };
+        self.leave_state(index, State::Closing { deadline: Millis(u64::MAX), linger: true });
+        self.leave_view(index);
+        let view = self.view_for(spec);
+        let client = &mut self.clients[index];
+        client.view = view;
+        client.slot = self.views[view].members.len();
+        client.at = 0;
+        client.boundary = 0;
+        self.views[view].members.push(index);
+        self.catch_up_from(index, position, ready);
+        self.attend(index);
+    }
+
+    /// Changes a client's state and the counts that depend on it.
+    fn leave_state(&mut self, index: usize, next: State) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        match std::mem::replace(&mut client.state, next) {
+            State::Streaming => self.views[client.view].streaming -= 1,
+            State::CatchingUp(catch_up) => {
+                self.catching_up.remove(&index);
+                if let Reading::Replay(id, _) = catch_up.reading {
+                    self.replays.leave(id, index);
+                }
+            }
+            State::Closing { .. } => {}
+        }
+    }
+
+    fn leave_view(&mut self, index: usize) {
+        let (view_index, slot) = (self.clients[index].view, self.clients[index].slot);
+        let view = &mut self.views[view_index];
+        view.members.swap_remove(slot);
+        if let Some(moved) = view.members.get(slot).copied() {
+            self.clients[moved].slot = slot;
+            if self.clients[moved].is_streaming() {
+                // The sweep may not meet it again in this circle.
+                view.slowest = view.slowest.min(self.clients[moved].at);
+            }
+        }
+        view.satisfied = 0;
+        if view.members.is_empty() {
+            let view = self.views.remove(view_index);
+            self.router.remove(view_index, &view.spec);
+            self.by_spec.remove(&view.spec);
+            self.to_sweep.retain(|queued| *queued != view_index);
+            self.metrics.views.set(self.views.len() as i64);
+        }
+    }
+
+    /// Forgets a client and ends its connection.
+    pub(super) fn remove(&mut self, index: usize) {
+        if !self.clients.contains(index) {
+            return;
+        }
+        self.leave_state(index, State::Closing { deadline: Millis(0), linger: false });
+        self.leave_view(index);
+        let client = self.clients.remove(index);
+        client.socket.shutdown();
+        client.audit.log_close(client.close_reason);
+        self.metrics.connections.dec();
+        self.metrics.closed(client.close_reason);
+    }
+}

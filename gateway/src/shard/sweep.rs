@@ -1,0 +1,99 @@
+//! Bytes to sockets: every client of a view that has something new gets one write with everything pending.
+//!
+//! A view is swept in circles until nobody in it had anything to get; several views take turns. A blocked client costs
+//! nothing until its socket takes bytes again.
+
+use super::client::{ClientId, State, Write};
+use super::{ClientSocket, Shard};
+
+impl<S: ClientSocket> Shard<S> {
+    /// Visits up to `budget` clients of the view at the front; false if no view has anything new.
+    pub(super) fn sweep(&mut self, budget: usize) -> bool {
+        let Some(view_index) = self.to_sweep.pop_front() else { return false };
+        for _ in 0..budget {
+            let Some(view) = self.views.get_mut(view_index) else { return !self.to_sweep.is_empty() };
+            let member = if view.is_satisfied() { None } else { view.next_member() };
+            let Some(member) = member else {
+                view.queued = false;
+                return !self.to_sweep.is_empty();
+            };
+            let progressed = self.visit(member);
+            if let Some(view) = self.views.get_mut(view_index) {
+                view.satisfied = if progressed { 0 } else { view.satisfied + 1 };
+                if let Some(client) = self.clients.get(member).filter(|client| client.is_streaming()) {
+                    view.slowest = view.slowest.min(client.at);
+                }
+            }
+        }
+        self.to_sweep.push_back(view_index);
+        true
+    }
+
+    /// One write for a client that reads the log; true if it got something.
+    fn visit(&mut self, index: usize) -> bool {
+        let Some(client) = self.clients.get(index) else { return false };
+        if client.blocked || !client.is_streaming() {
+            return false;
+        }
+        if client.skipped_from.is_some() {
+            self.tell_skipped(index);
+        }
+        matches!(self.write(index), Write::Progress(_))
+    }
+
+    /// One write, and what follows from how it went.
+    pub(super) fn write(&mut self, index: usize) -> Write {
+        let Some(client) = self.clients.get_mut(index) else { return Write::Gone };
+        let log = &self.views[client.view].log;
+        let done = client.write(log);
+        match done {
+            Write::Progress(bytes) => {
+                self.metrics.writes.inc();
+                self.metrics.bytes_sent.inc_by(bytes as u64);
+                if client.is_streaming() {
+                    let frames = log.frames_before(client.at);
+                    let delivered = frames.saturating_sub(client.frames_counted);
+                    client.frames_counted = frames;
+                    client.audit.messages += delivered;
+                    self.metrics.messages_sent.inc_by(delivered);
+                } else if let State::CatchingUp(catch_up) = &mut client.state {
+                    catch_up.last_progress = self.now;
+                }
+            }
+            Write::Blocked => {
+                client.blocked = true;
+                self.newly_blocked.push(client.id);
+                self.metrics.blocked.inc();
+            }
+            Write::Gone => self.remove(index),
+            Write::Nothing => {}
+        }
+        if self.clients.get(index).is_some_and(|client| client.next_filters.is_some()) {
+            self.change_filter(index);
+        }
+        done
+    }
+
+    /// A blocked client's socket takes bytes again.
+    pub fn unblocked(&mut self, id: ClientId) {
+        let now = self.now;
+        if let Some(client) = self.client(id) {
+            client.blocked = false;
+            client.session.on_unblocked(now);
+            if let State::CatchingUp(catch_up) = &mut client.state {
+                catch_up.last_progress = now;
+            }
+            self.attend(id.index);
+        }
+    }
+
+    /// Puts a view with new frames in line.
+    pub(super) fn queue_sweep(&mut self, view_index: usize) {
+        let Some(view) = self.views.get_mut(view_index) else { return };
+        view.satisfied = 0;
+        if !view.queued && view.streaming > 0 {
+            view.queued = true;
+            self.to_sweep.push_back(view_index);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What is known about the connection to Kafka, for `/status`, readiness, metrics and the log.
+
+use crate::metrics::StreamMetrics;
+use crate::position::Position;
+use headgate_process::Latch;
+use rdkafka::types::RDKafkaErrorCode;
+use serde::Serialize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How the stream stands with Kafka.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum KafkaState {
+    /// No answer yet.
+    Connecting,
+    /// Records flow, or would if there were any.
+    Reading,
+    /// No broker answers; the consumer keeps trying.
+    Unreachable,
+    /// The topic does not exist, or may not be described.
+    TopicNotFound,
+    /// The brokers refuse the credentials.
+    AuthenticationFailed,
+    /// The brokers accept the credentials but refuse the topic.
+    AuthorizationFailed,
+}
+
+impl KafkaState {
+    /// Stable word, also used as a metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "Connecting",
+            Self::Reading => "Reading",
+            Self::Unreachable => "Unreachable",
+            Self::TopicNotFound => "TopicNotFound",
+            Self::AuthenticationFailed => "AuthenticationFailed",
+            Self::AuthorizationFailed => "AuthorizationFailed",
+        }
+    }
+}
+
+/// Shared between the consumer and whoever asks.
+#[derive(Debug)]
+pub struct SourceStatus {
+    inner: Mutex<Inner>,
+    metrics: StreamMetrics,
+    ready: Latch,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: KafkaState,
+    reason: Option<String>,
+    since: Instant,
+    position: Position,
+    started: bool,
+}
+
+/// What `/status` shows.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusReport {
+    /// State.
+    pub state: KafkaState,
+    /// The client library's words, if something is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How long the state has lasted, in seconds.
+    pub for_seconds: u64,
+    /// Next offset of every partition.
+    pub positions: Vec<i64>,
+}
+
+impl SourceStatus {
+    /// Nothing is known yet.
+    pub fn new(metrics: StreamMetrics, ready: Latch) -> Self {
+        let inner = Inner {
+            state: KafkaState::Connecting,
+            reason: None,
+            since: Instant::now(),
+            position: Position::default(),
+            started: false,
+        };
+        Self { inner: Mutex::new(inner), metrics, ready }
+    }
+
+    /// The metrics of this stream.
+    pub(super) fn metrics(&self) -> &StreamMetrics {
+        &self.metrics
+    }
+
+    /// The whole picture.
+    pub fn report(&self) -> StatusReport {
+        let inner = self.lock();
+        StatusReport {
+            state: inner.state,
+            reason: inner.reason.clone(),
+            for_seconds: inner.since.elapsed().as_secs(),
+            positions: inner.position.iter().map(|(_, next)| next).collect(),
+        }
+    }
+
+    /// Next offset of every partition, as far as the live consumer has read.
+    pub fn position(&self) -> Position {
+        self.lock().position.clone()
+    }
+
+    /// True once the stream's position is known: from then on clients can be served.
+    pub fn has_started(&self) -> bool {
+        self.lock().started
+    }
+
+    pub(super) fn started(&self) {
+        self.lock().started = true;
+        self.ready.release();
+        self.set(KafkaState::Reading, None);
+    }
+
+    pub(super) fn set_position(&self, position: &Position) {
+        self.lock().position.clone_from(position);
+    }
+
+    /// A broker answers. Problems with the topic or with permissions are not over by that.
+    pub(super) fn broker_up(&self) {
+        let (started, state) = {
+            let inner = self.lock();
+            (inner.started, inner.state)
+        };
+        self.metrics.kafka_up.set(1);
+        if started && state == KafkaState::Unreachable {
+            self.set(KafkaState::Reading, None);
+        }
+    }
+
+    pub(super) fn high_watermark(&self, partition: i32, high: i64) {
+        let next = self.lock().position.next(partition);
+        self.metrics.kafka_lag(partition, (high - next).max(0));
+    }
+
+    /// The client library reports an error.
+    pub(super) fn client_error(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
+        if let Some(state) = code.and_then(state_of) {
+            self.metrics.kafka_error(state.as_str());
+            if state == KafkaState::Unreachable {
+                self.metrics.kafka_up.set(0);
+                if self.is_auth_failure() {
+                    // A refused login also ends the connection; the refusal is the better reason.
+                    return;
+                }
+            }
+            self.set(state, Some(reason.to_owned()));
+        }
+    }
+
+    /// A question to the brokers failed. Refused credentials explain that better than silence does.
+    pub(super) fn problem(&self, state: KafkaState, reason: String) {
+        if state != KafkaState::Unreachable || !self.is_auth_failure() {
+            self.set(state, Some(reason));
+        }
+    }
+
+    /// Records arrive: whatever was wrong is over.
+    pub(super) fn receiving(&self) {
+        let (started, state) = {
+            let inner = self.lock();
+            (inner.started, inner.state)
+        };
+        if started && state != KafkaState::Reading {
+            self.set(KafkaState::Reading, None);
+        }
+    }
+
+    fn is_auth_failure(&self) -> bool {
+        /// How long a refused login explains broken connections.
+        const AUTH_EXPLAINS: Duration = Duration::from_secs(30);
+        let inner = self.lock();
+        inner.state == KafkaState::AuthenticationFailed && inner.since.elapsed() < AUTH_EXPLAINS
+    }
+
+    pub(super) fn set(&self, state: KafkaState, reason: Option<String>) {
+        let mut inner = self.lock();
+        if inner.state != state {
+            inner.since = Instant::now();
+            match state {
+                KafkaState::Reading => tracing::info!("reading from Kafka"),
+                other => {
+                    tracing::warn!(state = other.as_str(), reason = reason.as_deref(), "Kafka is not usable; retrying");
+                }
+            }
+        }
+        inner.state = state;
+        inner.reason = reason;
+        drop(inner);
+        self.metrics.kafka_up.set(i64::from(state == KafkaState::Reading));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn state_of(code: RDKafkaErrorCode) -> Option<KafkaState> {
+    use RDKafkaErrorCode as Code;
+    Some(match code {
+        Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
+            KafkaState::AuthenticationFailed
+        }
+        Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => KafkaState::AuthorizationFailed,
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => KafkaState::TopicNotFound,
+        Code::AllBrokersDown
+        | Code::BrokerTransportFailure
+        | Code::Resolve
+        | Code::SSL
+        | Code::OperationTimedOut
+        | Code::RequestTimedOut
+        | Code::NetworkException => KafkaState::Unreachable,
+        _ => return None,
+    })
+}
+
+/// The state that an error of a metadata request means.
+pub(super) fn state_of_error(error: &rdkafka::error::KafkaError) -> KafkaState {
+    error.rdkafka_error_code().and_then(state_of).unwrap_or(KafkaState::Unreachable)
+}

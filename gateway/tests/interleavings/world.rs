@@ -1,0 +1,192 @@
+//! A shard, its clients and its topic, moved step by step.
+
+use super::client::{FakeSocket, TestClient};
+use super::topic::{ManualReplays, Topic, WANTED};
+use headgate_gateway::audit::Audit;
+use headgate_gateway::auth::Principal;
+use headgate_gateway::format::{Encoding, Envelope};
+use headgate_gateway::frame::Inbound;
+use headgate_gateway::limits::Limiter;
+use headgate_gateway::metrics::Metrics;
+use headgate_gateway::position::Position;
+use headgate_gateway::record::StreamContext;
+use headgate_gateway::session::{Dialect, Millis, SessionSettings};
+use headgate_gateway::shard::{Feed, Join, Shard, ShardSettings, Start};
+use headgate_gateway::view::ViewSpec;
+use headgate_wire::Filter;
+use headgate_wire::config::{Format, Limits, SlowClient};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub struct World {
+    pub topic: Topic,
+    pub clients: Vec<TestClient>,
+    shard: Shard<FakeSocket>,
+    replays: ManualReplays,
+    live: Position,
+    limiter: Limiter,
+    now: u64,
+}
+
+impl World {
+    pub fn new(recent_bytes: usize, log_bytes: usize, slow_client: SlowClient, max_replays: usize) -> Self {
+        let settings = ShardSettings {
+            context: Arc::new(StreamContext::new("topic", "type")),
+            recent_bytes,
+            view_log_bytes: log_bytes,
+            log_budget_bytes: log_bytes * 2,
+            max_delay: Duration::ZERO,
+            slow_client,
+            ping_interval: Duration::from_secs(1),
+        };
+        let replays = ManualReplays::new(max_replays);
+        let mut shard = Shard::new(settings, Metrics::default().of("app"), Box::new(replays.clone()));
+        let live = Position::new(vec![0; super::topic::PARTITIONS]);
+        shard.feed(Feed::Restart(live.clone(), Arc::from([])));
+        let limits = Limits {
+            max_connections: 10_000,
+            max_connections_per_address: 10_000,
+            handshakes_per_second: 100_000,
+            ..Limits::default()
+        };
+        Self { topic: Topic::new(), clients: Vec::new(), shard, replays, live, limiter: Limiter::new(limits), now: 0 }
+    }
+
+    pub fn read_live(&mut self, records: usize) {
+        let entries = self.topic.read(&mut self.live, records);
+        if !entries.is_empty() {
+            self.shard.feed(Feed::Entries(entries.into()));
+        }
+    }
+
+    pub fn connect_latest(&mut self, filtered: bool) {
+        self.connect(Start::Latest, filtered, self.live.clone());
+    }
+
+    pub fn connect_earliest(&mut self, filtered: bool) {
+        let position = self.topic.low();
+        self.connect(Start::At { position: position.clone(), resumed: false, gaps: Vec::new() }, filtered, position);
+    }
+
+    pub fn connect_at(&mut self, next: Vec<i64>) {
+        let position = Position::new(next);
+        self.connect(Start::At { position: position.clone(), resumed: true, gaps: Vec::new() }, false, position);
+    }
+
+    /// The client is gone; somebody comes back with its last cursor.
+    pub fn resume(&mut self, client: usize) {
+        let Some(old) = self.clients.get(client) else { return };
+        let (Some(position), filtered) = (old.cursor.clone(), old.filtered) else { return };
+        self.disconnect(client);
+        self.connect(Start::At { position: position.clone(), resumed: true, gaps: Vec::new() }, filtered, position);
+    }
+
+    fn connect(&mut self, start: Start, filtered: bool, position: Position) {
+        let socket = FakeSocket::default();
+        let encoding = Encoding { format: Format::Raw, envelope: Envelope::HeadgateV1, kafka_metadata: false };
+        let id = self.shard.join(Join {
+            socket: socket.clone(),
+            spec: ViewSpec::new(filters(filtered), None, encoding),
+            enforced: Arc::from([]),
+            start,
+            session: SessionSettings {
+                dialect: Dialect::HeadgateV1,
+                idle_timeout_ms: u64::MAX / 4,
+                max_age_ms: 0,
+                expires_at: None,
+            },
+            principal: Principal::Anonymous,
+            permit: self.limiter.admit(Ipv4Addr::LOCALHOST.into()).unwrap(),
+            audit: Audit {
+                session: "s".into(),
+                app: "app".into(),
+                principal: "anonymous".to_owned(),
+                address: Ipv4Addr::LOCALHOST.into(),
+                origin: None,
+                protocol: "headgate.v1",
+                opened: Instant::now(),
+                bytes: 0,
+                messages: 0,
+            },
+        });
+        self.clients.push(TestClient::new(id, socket, filtered, position));
+    }
+
+    pub fn give_room(&mut self, client: usize, bytes: usize) {
+        let Some(client) = self.clients.get(client) else { return };
+        client.give_room(bytes);
+        self.shard.unblocked(client.id);
+    }
+
+    pub fn give_all_room(&mut self) {
+        for client in 0..self.clients.len() {
+            self.give_room(client, 1 << 20);
+        }
+    }
+
+    pub fn disconnect(&mut self, client: usize) {
+        let Some(client) = self.clients.get_mut(client) else { return };
+        client.disconnected = true;
+        self.shard.gone(client.id);
+    }
+
+    pub fn change_filter(&mut self, client: usize, filtered: bool) {
+        let Some(client) = self.clients.get_mut(client).filter(|client| client.is_open()) else { return };
+        client.filter_changed(filtered);
+        let filters = serde_json::to_string(&filters(filtered)).unwrap();
+        let message = format!(r#"{{"type":"filter","filters":{filters}}}"#);
+        self.shard.inbound(client.id, Ok(Inbound::Text(message)));
+    }
+
+    pub fn turn(&mut self, times: usize) {
+        for _ in 0..times {
+            self.shard.turn();
+        }
+        self.shard.take_blocked();
+    }
+
+    pub fn replay(&mut self, batches: usize) {
+        for _ in 0..batches {
+            for batch in self.replays.pump(&self.topic) {
+                self.shard.replayed(batch);
+            }
+        }
+    }
+
+    pub fn tick(&mut self, milliseconds: u64) {
+        self.now += milliseconds;
+        self.shard.set_time(Millis(self.now));
+        self.shard.tick();
+    }
+
+    pub fn collect(&mut self) {
+        for client in &mut self.clients {
+            client.collect();
+        }
+    }
+
+    /// Lets everything that is under way come to its end.
+    pub fn settle(&mut self) {
+        for _ in 0..600 {
+            self.read_live(usize::MAX);
+            self.give_all_room();
+            self.replay(2);
+            while self.shard.turn() {}
+            self.shard.take_blocked();
+            self.tick(100);
+        }
+        self.collect();
+    }
+
+    pub fn assert_everybody_is_up_to_date(&mut self) {
+        let end = self.topic.end();
+        for client in self.clients.iter_mut().filter(|client| client.is_open()) {
+            client.assert_up_to(&end);
+        }
+    }
+}
+
+fn filters(filtered: bool) -> Vec<Filter> {
+    if filtered { vec![Filter::exact("subject", WANTED)] } else { Vec::new() }
+}
