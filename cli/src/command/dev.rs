@@ -1,0 +1,139 @@
+//! `headgate dev`: start in the order in which things need each other, run until told to stop, end in the reverse order.
+
+use crate::args::{DevArgs, DevOutput};
+use crate::dev::Kafka;
+use crate::dev::announce::{Ready, ReadyStream};
+use crate::dev::demo::{self, Subject};
+use crate::dev::keys::KeyFolder;
+use crate::dev::manifest::{Surroundings, documents, endpoints, gateway_config};
+use crate::interruption::interruption;
+use crate::kafka::Producer;
+use crate::output::{Output, notice};
+use anyhow::Context as _;
+use headgate_gateway::{App, BuildError, Config};
+use headgate_operator::model::Endpoint;
+use headgate_process::telemetry::{self, LogFormat};
+use headgate_wire::config::Properties;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// What is logged unless `RUST_LOG` says otherwise: a newcomer's terminal belongs to the addresses and keys.
+const LOG_FILTER: &str = "warn";
+/// How long starting may take before it is explained.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Runs everything until Ctrl-C.
+pub(crate) fn run(args: &DevArgs) -> anyhow::Result<ExitCode> {
+    telemetry::init(LogFormat::Text, LOG_FILTER)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(args))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(args: &DevArgs) -> anyhow::Result<()> {
+    let mut stop = std::pin::pin!(interruption()?);
+    let endpoints = endpoints(&documents(&args.files)?)?;
+    let topics: Vec<String> = endpoints.iter().map(|endpoint| endpoint.kafka.topic.to_string()).collect();
+    let kafka = Kafka::start(args.kafka.as_deref(), &topics).await?;
+    let keys = KeyFolder::create().context("failed to make a folder for the digests of the keys")?;
+    let (configs, streams) = configure(args, &endpoints, &kafka, &keys)?;
+
+    let app = App::build(configs).await.map_err(explained)?;
+    let ready = Ready {
+        streams,
+        listen: app.stream_address(),
+        admin: app.admin_address(),
+        kafka: kafka.bootstrap_servers(),
+        embedded: matches!(kafka, Kafka::Embedded(_)),
+        program: std::env::args().next().unwrap_or_else(|| "headgate".to_owned()),
+    };
+    let readiness = app.readiness();
+    let shutdown = CancellationToken::new();
+    let mut running = std::pin::pin!(app.run(shutdown.clone()));
+    let mut demo = JoinSet::new();
+
+    let became_ready = tokio::select! {
+        result = running.as_mut() => return Ok(result?),
+        () = stop.as_mut() => false,
+        () = patiently(readiness.ready(), &ready.kafka) => true,
+    };
+    if became_ready {
+        start_demo(args, &ready, &mut demo)?;
+        announce(args.output, &ready)?;
+        tokio::select! {
+            result = running.as_mut() => return Ok(result?),
+            () = stop.as_mut() => {}
+        }
+    }
+    notice("ending");
+    demo.shutdown().await;
+    shutdown.cancel();
+    running.await.context("failed to end the admin port")
+}
+
+fn configure(
+    args: &DevArgs,
+    endpoints: &[Endpoint],
+    kafka: &Kafka,
+    keys: &KeyFolder,
+) -> anyhow::Result<(Vec<Config>, Vec<ReadyStream>)> {
+    let properties = kafka.properties().iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let surroundings = Surroundings {
+        bootstrap_servers: kafka.bootstrap_servers(),
+        properties: Properties(properties.collect()),
+        listen: args.listen,
+        admin: args.admin,
+    };
+    let mut configs = Vec::new();
+    let mut streams = Vec::new();
+    for endpoint in endpoints {
+        let app = endpoint.app.to_string();
+        let (keys_file, issued) = keys.issue(&app, endpoint.auth.keys())?;
+        let config = gateway_config(endpoint, &surroundings, keys_file);
+        configs.push(Config::load(config, Vec::new()).with_context(|| format!("the stream `{app}` cannot run here"))?);
+        let (topic, anonymous) = (endpoint.kafka.topic.to_string(), endpoint.public_access.anonymous);
+        streams.push(ReadyStream { app, topic, anonymous, keys: issued });
+    }
+    Ok((configs, streams))
+}
+
+/// A port that is taken is the one mistake that a newcomer cannot avoid.
+fn explained(error: BuildError) -> anyhow::Error {
+    let option = match &error {
+        BuildError::Bind { what: "admin", .. } => "--admin",
+        BuildError::Bind { .. } => "--listen",
+        _ => return error.into(),
+    };
+    anyhow::anyhow!("{error}; choose another address with {option} (port 0 = any free one)")
+}
+
+async fn patiently(ready: impl Future<Output = ()>, kafka: &str) {
+    let mut ready = std::pin::pin!(ready);
+    if tokio::time::timeout(PATIENCE, ready.as_mut()).await.is_err() {
+        notice(format_args!("still waiting for Kafka at {kafka}"));
+        ready.await;
+    }
+}
+
+fn start_demo(args: &DevArgs, ready: &Ready, demo: &mut JoinSet<()>) -> anyhow::Result<()> {
+    if args.no_demo {
+        return Ok(());
+    }
+    let producer = Producer::new(&ready.kafka, &[])?;
+    for stream in &ready.streams {
+        let subject = Subject { app: stream.app.clone(), topic: stream.topic.clone() };
+        demo.spawn(demo::run(producer.clone(), subject, args.demo_rate));
+    }
+    Ok(())
+}
+
+fn announce(form: DevOutput, ready: &Ready) -> anyhow::Result<()> {
+    let mut output = Output::stdout();
+    match form {
+        DevOutput::Text => output.line(ready.to_text().as_bytes())?,
+        DevOutput::Json => output.line(ready.to_json()?.as_bytes())?,
+    }
+    Ok(output.flush()?)
+}

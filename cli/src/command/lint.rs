@@ -1,0 +1,136 @@
+//! `headgate lint`: what the API server and then the operator would refuse, without either.
+//!
+//! It has no rule of its own: `crate::endpoint` asks those who have.
+
+use crate::args::{LintArgs, LintOutput};
+use crate::endpoint::endpoint;
+use crate::manifest::{self, Document};
+use crate::output::{Output, notice};
+use serde::Serialize;
+use std::process::ExitCode;
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+struct Finding {
+    file: String,
+    /// Position in the file, from 1; 0 if the file itself cannot be read.
+    document: usize,
+    kind: String,
+    name: String,
+    /// Path of the field; empty if the whole document is meant.
+    path: String,
+    message: String,
+}
+
+/// What was looked at.
+#[derive(Debug, Default)]
+struct Report {
+    findings: Vec<Finding>,
+    checked: usize,
+    skipped: usize,
+}
+
+/// Checks every document of every file.
+pub(crate) fn run(args: &LintArgs) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    for file in &args.files {
+        match manifest::read(file) {
+            Ok(documents) => documents.iter().for_each(|document| report.check(document)),
+            Err(error) => report.findings.push(Finding::of_file(file.display().to_string(), error.to_string())),
+        }
+    }
+    report.print(args.output)?;
+    Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::EXIT_FAILURE) })
+}
+
+impl Report {
+    fn check(&mut self, document: &Document) {
+        if !headgate_crds::lint::is_ours(&document.value) {
+            self.skipped += 1;
+            return;
+        }
+        self.checked += 1;
+        for problem in endpoint(document).err().unwrap_or_default() {
+            self.findings.push(Finding {
+                file: document.file.clone(),
+                document: document.number,
+                kind: document.kind().to_owned(),
+                name: document.name(),
+                path: problem.path,
+                message: problem.message,
+            });
+        }
+    }
+
+    fn print(&self, form: LintOutput) -> anyhow::Result<()> {
+        let mut output = Output::stdout();
+        match form {
+            LintOutput::Json => output.line(&serde_json::to_vec(&self.findings)?)?,
+            LintOutput::Text => {
+                for finding in &self.findings {
+                    output.line(finding.to_string().as_bytes())?;
+                }
+            }
+        }
+        output.flush()?;
+        if form == LintOutput::Text {
+            let Self { findings, checked, skipped } = self;
+            notice(format_args!("{checked} document(s) checked, {skipped} skipped, {} problem(s)", findings.len()));
+        }
+        Ok(())
+    }
+}
+
+impl Finding {
+    fn of_file(file: String, message: String) -> Self {
+        Self { file, document: 0, kind: String::new(), name: String::new(), path: String::new(), message }
+    }
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { file, document, kind, name, path, message } = self;
+        if *document == 0 {
+            return f.write_str(message);
+        }
+        write!(f, "{file}, document {document} ({kind} {name}): ")?;
+        if path.is_empty() { f.write_str(message) } else { write!(f, "{path}: {message}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(text: &str) -> Report {
+        let mut report = Report::default();
+        manifest::parse("f.yaml", text).unwrap().iter().for_each(|document| report.check(document));
+        report
+    }
+
+    const MINIMAL: &str = "apiVersion: headgate.dev/v1alpha1
+kind: StreamEndpoint
+metadata: {name: orders, namespace: shop}
+spec:
+  app: orders
+  topic: shop.orders
+  auth: {mode: ApiKey}
+  publicAccess: {}
+";
+
+    #[test]
+    fn the_smallest_endpoint_is_right_and_other_kinds_are_skipped() {
+        let report = report(&format!("{MINIMAL}---\napiVersion: v1\nkind: Service\n"));
+        assert_eq!(report.findings, []);
+        assert_eq!((report.checked, report.skipped), (1, 1));
+    }
+
+    #[test]
+    fn a_problem_names_file_document_object_and_field() {
+        let wrong = MINIMAL.replace("mode: ApiKey", "mode: None");
+        let report = report(&format!("kind: Other\n---\n{wrong}"));
+        let line = report.findings.first().unwrap().to_string();
+        assert!(line.starts_with("f.yaml, document 2 (StreamEndpoint shop/orders): spec"), "{line}");
+    }
+}

@@ -1,0 +1,174 @@
+//! What `headgate dev` prints when everything is ready. Pure, except that it is meant to be printed.
+
+use super::keys::IssuedKey;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// A stream that can be connected to now.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadyStream {
+    /// App.
+    pub(crate) app: String,
+    /// Kafka topic.
+    pub(crate) topic: String,
+    /// Anyone may read.
+    pub(crate) anonymous: bool,
+    /// Keys of this run.
+    pub(crate) keys: Vec<IssuedKey>,
+}
+
+/// Everything that is running.
+#[derive(Debug, Clone)]
+pub(crate) struct Ready {
+    /// The streams.
+    pub(crate) streams: Vec<ReadyStream>,
+    /// Where clients connect.
+    pub(crate) listen: SocketAddr,
+    /// Probes and metrics.
+    pub(crate) admin: SocketAddr,
+    /// Bootstrap servers.
+    pub(crate) kafka: String,
+    /// Kafka is in this process.
+    pub(crate) embedded: bool,
+    /// How this program was called.
+    pub(crate) program: String,
+}
+
+/// The line of `-o json`.
+#[derive(Serialize)]
+struct Line<'r> {
+    streams: Vec<LineStream<'r>>,
+    kafka: &'r str,
+    admin: String,
+}
+
+#[derive(Serialize)]
+struct LineStream<'r> {
+    app: &'r str,
+    url: String,
+    key: Option<&'r str>,
+}
+
+impl Ready {
+    /// One line for scripts: `{"streams":[{"app","url","key"}],"kafka","admin"}`; `key` is null where none was made.
+    pub(crate) fn to_json(&self) -> serde_json::Result<String> {
+        let streams = self.streams.iter().map(|stream| LineStream {
+            app: &stream.app,
+            url: self.url(stream),
+            key: stream.keys.first().map(|key| key.text.as_str()),
+        });
+        let admin = format!("http://{}", reachable(self.admin));
+        serde_json::to_string(&Line { streams: streams.collect(), kafka: &self.kafka, admin })
+    }
+
+    /// Addresses, keys, and commands to try.
+    pub(crate) fn to_text(&self) -> String {
+        let mut text = String::new();
+        for stream in &self.streams {
+            let access = if stream.anonymous { "anyone may read" } else { "closed" };
+            let _ = writeln!(text, "{}\n  {}  (topic {}, {access})", stream.app, self.url(stream), stream.topic);
+            for key in &stream.keys {
+                let _ = writeln!(text, "  key {}: {}", key.name, key.text);
+            }
+        }
+        let kind = if self.embedded { "embedded, in memory" } else { "yours" };
+        let _ = writeln!(text, "Kafka\n  {}  ({kind})", self.kafka);
+        let _ = writeln!(text, "Probes and metrics\n  http://{}\n", reachable(self.admin));
+        if let Some(stream) = self.streams.first() {
+            self.suggestions(&mut text, stream);
+        }
+        text.push_str("Ctrl-C ends everything and leaves nothing behind.");
+        text
+    }
+
+    fn suggestions(&self, text: &mut String, stream: &ReadyStream) {
+        let (url, program, app) = (self.url(stream), &self.program, &stream.app);
+        let key = stream.keys.first();
+        let paste = if key.is_some() { ", paste the key" } else { "" };
+        let _ = writeln!(text, "Try, in a browser{paste}\n  {url}\nor in another terminal");
+        if let Some(key) = key {
+            let _ = writeln!(text, "  export HEADGATE_KEY={}", key.text);
+        }
+        let _ = writeln!(text, "  {program} stream {}", if self.is_default() { app } else { &url });
+        let bearer = if key.is_some() { r#" -H "Authorization: Bearer $HEADGATE_KEY""# } else { "" };
+        let _ = writeln!(text, "  curl -N -H 'Accept: text/event-stream'{bearer} {url}");
+        let _ = writeln!(text, "  {}", python(&url, key.is_some()));
+        let kafka = &self.kafka;
+        let _ =
+            writeln!(text, "  {program} publish --kafka {kafka} --topic {} '{{\"hello\":\"world\"}}'\n", stream.topic);
+    }
+
+    fn url(&self, stream: &ReadyStream) -> String {
+        format!("http://{}/{}", reachable(self.listen), stream.app)
+    }
+
+    fn is_default(&self) -> bool {
+        crate::args::DEFAULT_SERVER.strip_prefix("http://") == Some(reachable(self.listen).to_string().as_str())
+    }
+}
+
+/// The `websockets` library of Python, version 13 or newer.
+fn python(url: &str, with_key: bool) -> String {
+    let url = url.replacen("http", "ws", 1);
+    let headers = if with_key {
+        r#", additional_headers={"Authorization": "Bearer " + __import__("os").environ["HEADGATE_KEY"]}"#
+    } else {
+        ""
+    };
+    format!(r#"python3 -c 'from websockets.sync.client import connect; [print(e) for e in connect("{url}"{headers})]'"#)
+}
+
+/// An address that a client on this machine can use: "any address" is none.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(listen: &str, keys: Vec<IssuedKey>) -> Ready {
+        let stream = ReadyStream { app: "orders".to_owned(), topic: "shop.orders".to_owned(), anonymous: false, keys };
+        Ready {
+            streams: vec![stream],
+            listen: listen.parse().unwrap(),
+            admin: "127.0.0.1:9090".parse().unwrap(),
+            kafka: "127.0.0.1:4711".to_owned(),
+            embedded: true,
+            program: "target/release/headgate".to_owned(),
+        }
+    }
+
+    fn key() -> IssuedKey {
+        IssuedKey { name: "default".to_owned(), text: "hgk_x".to_owned() }
+    }
+
+    #[test]
+    fn scripts_get_one_line() {
+        let line = ready("127.0.0.1:8080", vec![key()]).to_json().unwrap();
+        let expected = r#"{"streams":[{"app":"orders","url":"http://127.0.0.1:8080/orders","key":"hgk_x"}],"kafka":"127.0.0.1:4711","admin":"http://127.0.0.1:9090"}"#;
+        assert_eq!(line, expected);
+        assert!(ready("127.0.0.1:8080", vec![]).to_json().unwrap().contains(r#""key":null"#));
+    }
+
+    #[test]
+    fn people_get_the_key_and_commands_that_work_as_they_stand() {
+        let text = ready("127.0.0.1:8080", vec![key()]).to_text();
+        assert!(text.contains("key default: hgk_x"), "{text}");
+        assert!(text.contains("target/release/headgate stream orders\n"), "{text}");
+        assert!(text.contains("curl -N -H 'Accept: text/event-stream' -H \"Authorization: Bearer $HEADGATE_KEY\""));
+        assert!(text.contains("ws://127.0.0.1:8080/orders"), "{text}");
+    }
+
+    #[test]
+    fn another_port_and_a_wildcard_address_become_a_whole_url() {
+        let text = ready("0.0.0.0:18080", vec![]).to_text();
+        assert!(text.contains("stream http://127.0.0.1:18080/orders\n"), "{text}");
+        assert!(!text.contains("HEADGATE_KEY"), "{text}");
+    }
+}

@@ -1,0 +1,168 @@
+//! Sample events: a few devices in a few channels, as CloudEvents in both modes and now and then as plain JSON.
+//!
+//! Which event comes at which place of the sequence is pure; `run` only sends them.
+
+use crate::kafka::{Producer, Record, StoreError};
+use crate::output::notice;
+use crate::publish::{Attributes, Mode, Template};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+
+/// Every how many events one is plain JSON, without any CloudEvents attribute.
+const PLAIN_EVERY: u64 = 7;
+/// Every how many events one is in structured mode.
+const STRUCTURED_EVERY: u64 = 3;
+
+/// What an app's sample events are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Theme {
+    /// Tills of a shop; the channel is the region.
+    Orders,
+    /// Sensors of a building; the channel is the floor.
+    Sensors,
+}
+
+const TILLS: [(&str, &str); 5] =
+    [("till-1", "eu"), ("till-2", "eu"), ("till-3", "us"), ("till-4", "us"), ("till-5", "apac")];
+const SENSORS: [(&str, &str); 5] = [
+    ("sensor-a1", "ground-floor"),
+    ("sensor-a2", "ground-floor"),
+    ("sensor-b1", "first-floor"),
+    ("sensor-b2", "first-floor"),
+    ("sensor-c1", "roof"),
+];
+
+/// One stream that gets sample events.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    /// The app; an app about orders gets orders.
+    pub(crate) app: String,
+    /// Its topic.
+    pub(crate) topic: String,
+}
+
+/// Sends `rate` events per second to the subject until it is dropped. Trouble is reported once, and tried on.
+pub(crate) async fn run(producer: Producer, subject: Subject, rate: u32) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / rate.max(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut troubled = false;
+    for sequence in 0u64.. {
+        tick.tick().await;
+        let outcome = send(&producer, &subject, sequence).await;
+        if let (Err(error), false) = (&outcome, troubled) {
+            notice(format_args!("sample events for {}: {error}; trying on", subject.topic));
+        }
+        troubled = outcome.is_err();
+    }
+}
+
+async fn send(producer: &Producer, subject: &Subject, sequence: u64) -> Result<(), StoreError> {
+    // Without entropy the events are only less varied.
+    let chance = getrandom::u64().unwrap_or(sequence);
+    producer.send(&record(subject, sequence, chance, Timestamp::now()))?.stored().await?;
+    Ok(())
+}
+
+fn record(subject: &Subject, sequence: u64, chance: u64, time: Timestamp) -> Record {
+    let theme = if subject.app.contains("order") { Theme::Orders } else { Theme::Sensors };
+    let (device, channel) = theme.devices()[(chance % 5) as usize];
+    let (kind, data) = theme.event(sequence, chance / 5, device);
+    let attributes = Attributes {
+        kind: Some(kind.to_owned()),
+        source: Some(format!("/demo/{device}")),
+        subject: Some(channel.to_owned()),
+        extensions: BTreeMap::from([("device".to_owned(), device.to_owned())]),
+    };
+    let mode = if sequence % PLAIN_EVERY == PLAIN_EVERY - 1 {
+        Mode::Plain
+    } else if sequence.is_multiple_of(STRUCTURED_EVERY) {
+        Mode::Structured(attributes)
+    } else {
+        Mode::Binary(attributes)
+    };
+    let template = Template { topic: subject.topic.clone(), key: Some(device.to_owned()), headers: Vec::new(), mode };
+    let data = data.to_string().into_bytes();
+    let id = format!("demo-{:x}-{sequence}", time.as_millisecond());
+    template.record(&data, &id, time).unwrap_or_else(|_| Record {
+        topic: subject.topic.clone(),
+        value: data,
+        ..Record::default()
+    })
+}
+
+impl Theme {
+    const fn devices(self) -> [(&'static str, &'static str); 5] {
+        match self {
+            Self::Orders => TILLS,
+            Self::Sensors => SENSORS,
+        }
+    }
+
+    fn event(self, sequence: u64, chance: u64, device: &str) -> (&'static str, Value) {
+        let order = 1000 + sequence / 3;
+        match (self, chance % 4) {
+            (Self::Orders, 0 | 1) => {
+                let cents = 100 + (chance / 4) % 20_000;
+                let total = format!("{}.{:02}", cents / 100, cents % 100);
+                let items = 1 + (chance / 64) % 5;
+                ("com.example.order.created", json!({"order": order, "till": device, "items": items, "total": total}))
+            }
+            (Self::Orders, 2) => ("com.example.order.paid", json!({"order": order, "till": device, "method": "card"})),
+            (Self::Orders, _) => ("com.example.order.cancelled", json!({"order": order, "till": device})),
+            (Self::Sensors, 3) => {
+                let open = (chance / 4).is_multiple_of(2);
+                ("com.example.door", json!({"device": device, "open": open}))
+            }
+            (Self::Sensors, _) => {
+                let celsius = 18.0 + ((chance / 4) % 80) as f64 / 10.0;
+                ("com.example.temperature", json!({"device": device, "celsius": celsius}))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn records(app: &str) -> Vec<Record> {
+        let subject = Subject { app: app.to_owned(), topic: "t".to_owned() };
+        (0..210).map(|n| record(&subject, n, n.wrapping_mul(0x9e37_79b9_7f4a_7c15), Timestamp::UNIX_EPOCH)).collect()
+    }
+
+    fn header<'r>(record: &'r Record, name: &str) -> Option<&'r str> {
+        record.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+
+    #[test]
+    fn all_three_kinds_of_record_occur() {
+        let records = records("orders");
+        let is_structured = |r: &&Record| header(r, "content-type").is_some_and(|c| c.contains("cloudevents"));
+        assert!(records.iter().filter(is_structured).count() > 20);
+        assert!(records.iter().filter(|r| header(r, "ce_type").is_some()).count() > 20);
+        assert!(records.iter().filter(|r| r.headers.is_empty()).count() > 20);
+    }
+
+    #[test]
+    fn several_devices_channels_and_types_occur() {
+        for app in ["orders", "sensors"] {
+            let records = records(app);
+            let distinct = |name| records.iter().filter_map(|r| header(r, name)).collect::<BTreeSet<_>>().len();
+            assert!(distinct("ce_device") >= 4, "{app}");
+            assert!(distinct("ce_subject") >= 3, "{app}");
+            assert!(distinct("ce_type") >= 2, "{app}");
+        }
+    }
+
+    #[test]
+    fn every_value_is_json_and_every_key_is_a_device() {
+        for record in records("orders") {
+            serde_json::from_slice::<Value>(&record.value).unwrap();
+            assert!(record.key.as_ref().is_some_and(|key| key.starts_with("till-")));
+        }
+    }
+}
