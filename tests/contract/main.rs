@@ -1,0 +1,19 @@
+//! What every client may rely on, proven over real sockets: who gets in, what comes, why it ends, and that nobody can
+//! harm anybody else. Kafka is librdkafka's mock here.
+
+mod access;
+mod closing;
+mod draining;
+mod events;
+mod hostile;
+mod limits;
+mod many_views;
+mod raw;
+mod revocation;
+mod secrets;
+mod slow_clients;
+mod slow_headers;
+mod start;
+mod stage;
+mod streaming_http;
+mod tls;

@@ -1,0 +1,148 @@
+//! No credential, in whatever carrier, reaches a log, a metric, a status or an answer (W11).
+
+use crate::draining::RealGateway;
+use crate::raw::{Answer, Raw};
+use crate::stage::{SOON, bearer, config, issued, with_keys};
+use anyhow::Result;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use headgate_tests::gateway::get;
+use headgate_tests::wait::eventually;
+use headgate_wire::config::QueryCredentials;
+
+/// Wrong on purpose, and easy to find again. The password has colons.
+const PLANTED: [&str; 6] = [
+    "planted-bearer-4711-abcdefghijklmnop",
+    "planted-basic:with:colons-4712-abcdefg",
+    "planted-subprotocol-4713-abcdefghijk",
+    "planted-token-4714-abcdefghijklmnopq",
+    "planted-apikey-4715-abcdefghijklmnop",
+    "eyJhbGciOiJub25lIn0.planted-4716-payload.signature",
+];
+const SUBPROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
+
+/// What the gateway said to one request, all of it.
+async fn said(gateway: &RealGateway, target: &str, headers: &[(&str, &str)]) -> Result<(Answer, String)> {
+    let mut client = Raw::connect(gateway.stream).await?;
+    let answer = client.upgrade(target, &[headers, &[("connection", "close")]].concat()).await?;
+    let body = if answer.status == 101 { String::new() } else { client.body().await? };
+    let said = format!("{answer:?} {body}");
+    Ok((answer, said))
+}
+
+/// W11
+#[tokio::test(flavor = "multi_thread")]
+async fn planted_secrets_show_up_in_no_log_metric_status_or_answer() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (key, known) = issued("web", 3);
+    let (_, mut config) = config()?;
+    with_keys(&mut config, &folder.path().join("keys.json"), &[known])?;
+    config.public_access.query_credentials = QueryCredentials::Allowed;
+    config.drain_seconds = 1;
+    let mut gateway = RealGateway::start(&config, &[("RUST_LOG", "trace")]).await?;
+    let [in_bearer, in_basic, in_subprotocol, in_token, in_api_key, jwt] = PLANTED;
+    let encoded = |secret: &str| URL_SAFE_NO_PAD.encode(secret);
+    let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("user:{password}")));
+    let offer = |secret: &str| format!("headgate.v1, {SUBPROTOCOL}{}", encoded(secret));
+
+    let mut answers = Vec::new();
+    for (target, headers) in [
+        ("/orders".to_owned(), vec![("authorization", bearer(in_bearer))]),
+        ("/orders".to_owned(), vec![("authorization", basic(in_basic))]),
+        ("/orders".to_owned(), vec![("sec-websocket-protocol", offer(in_subprotocol))]),
+        (format!("/orders?token={in_token}"), vec![]),
+        (format!("/orders?username=u&api_key={in_api_key}"), vec![]),
+        (format!("/orders?token={jwt}"), vec![]),
+        // Mistakes that put a secret where nobody expects one.
+        (format!("/orders?tokn={in_token}"), vec![]),
+        (format!("/orders?{in_token}"), vec![]),
+        (format!("/orders?key={key}"), vec![]),
+        (format!("/orders/{jwt}?x=1"), vec![]),
+        (format!("/orders/{key}?x=1"), vec![]),
+        (format!("/{key}"), vec![]),
+        (format!("/orders?from={key}"), vec![]),
+        ("/orders".to_owned(), vec![("authorization", format!("Digest {in_bearer}"))]),
+        ("/orders".to_owned(), vec![("authorization", in_bearer.to_owned())]),
+        ("/orders".to_owned(), vec![("sec-websocket-protocol", format!("{SUBPROTOCOL}{}", encoded(in_subprotocol)))]),
+        ("/orders".to_owned(), vec![("authorization", bearer(in_bearer)), ("authorization", basic(in_basic))]),
+        ("/orders".to_owned(), vec![("last-event-id", key.clone()), ("authorization", bearer(&key))]),
+    ] {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (answer, said) = said(&gateway, &target, &headers).await?;
+        assert!(answer.status >= 400, "{target}: {answer:?}");
+        answers.push(said);
+    }
+    for (target, headers) in [
+        ("/orders".to_owned(), vec![("authorization", bearer(&key))]),
+        ("/orders".to_owned(), vec![("authorization", basic(&key))]),
+        ("/orders".to_owned(), vec![("sec-websocket-protocol", offer(&key))]),
+        (format!("/orders?token={key}"), vec![]),
+        (format!("/orders?username=u&api_key={key}"), vec![]),
+    ] {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (answer, said) = said(&gateway, &target, &headers).await?;
+        assert_eq!(answer.status, 101, "{target}");
+        answers.push(said);
+    }
+    let mut garbage = Raw::connect(gateway.stream).await?;
+    garbage.send(format!("{key} {in_bearer}\r\n\r\n").as_bytes()).await?;
+    answers.push(garbage.body().await?);
+    for path in ["/status", "/metrics", "/readyz"] {
+        answers.push(get(gateway.admin, path, &[]).await?.1);
+    }
+    eventually("the audit lines", SOON, async || {
+        gateway.process.stderr().iter().filter(|line| line.contains(r#""event":"close""#)).count() >= 5
+    })
+    .await?;
+    gateway.process.terminate()?;
+    gateway.process.exit(SOON).await?;
+
+    let log = gateway.process.stderr().join("\n");
+    assert!(log.contains(r#""level":"TRACE""#) || log.contains(r#""level":"DEBUG""#), "the log is not the whole one");
+    let everything = format!("{}\n{log}\n{}", answers.join("\n"), gateway.process.stdout().join("\n"));
+    for secret in PLANTED.iter().copied().chain([key.as_str(), &key[key.len() - 20..]]) {
+        for form in [secret.to_owned(), encoded(secret), STANDARD.encode(secret), STANDARD.encode(format!("user:{secret}"))] {
+            let line = everything.lines().find(|line| line.contains(&form));
+            assert!(line.is_none(), "{form} was shown: {}", line.unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+/// W11
+#[tokio::test(flavor = "multi_thread")]
+async fn the_subprotocol_that_carries_a_token_is_never_the_answer() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (key, known) = issued("web", 4);
+    let (_, mut config) = config()?;
+    with_keys(&mut config, &folder.path().join("keys.json"), &[known])?;
+    let gateway = headgate_tests::gateway::Gateway::start(config).await?;
+    let token = format!("{SUBPROTOCOL}{}", URL_SAFE_NO_PAD.encode(&key));
+    for (offer, chosen) in [
+        (format!("{token}, headgate.v1"), "headgate.v1"),
+        (format!("cloudevents.json, {token}"), "cloudevents.json"),
+        (format!("other, {token}"), ""),
+    ] {
+        let mut client = Raw::connect(gateway.stream).await?;
+        let answer = client.upgrade("/orders", &[("sec-websocket-protocol", &offer)]).await?;
+        assert_eq!((answer.status, answer.header("sec-websocket-protocol").as_str()), (101, chosen), "{chosen}");
+    }
+    let alone = Raw::connect(gateway.stream).await?.upgrade("/orders", &[("sec-websocket-protocol", &token)]).await?;
+    assert_eq!((alone.status, alone.header("sec-websocket-protocol").as_str()), (400, ""));
+    Ok(())
+}
+
+/// W11
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_with_colons_is_a_password() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let password = "with:several:colons-and-enough-length-0123456789";
+    let (_, mut config) = config()?;
+    let known = headgate_tests::gateway::verifier("brought", password);
+    with_keys(&mut config, &folder.path().join("keys.json"), &[known])?;
+    let gateway = headgate_tests::gateway::Gateway::start(config).await?;
+    let basic = format!("Basic {}", STANDARD.encode(format!("user:{password}")));
+    let answer = Raw::connect(gateway.stream).await?.upgrade("/orders", &[("authorization", &basic)]).await?;
+    assert_eq!(answer.status, 101);
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The harness of the tests that need more than Rust: real servers, real processes, and waiting for them.
+//!
+//! It owns what several test binaries share. It never decides what is right: assertions belong to the tests.
+
+pub mod certificates;
+pub mod client;
+pub mod gateway;
+pub mod kafka;
+pub mod mock_kafka;
+pub mod ports;
+pub mod process;
+pub mod spawn;
+pub mod tools;
+pub mod wait;

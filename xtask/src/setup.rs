@@ -1,0 +1,89 @@
+//! `cargo xtask setup`: the servers and tools that the tests use, installed once outside the checkout.
+//!
+//! A server that cannot be had is never passed over in silence: its tests count as skipped.
+
+mod browser;
+mod deny;
+mod kafka;
+mod needs;
+mod python;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::progress;
+
+pub(crate) use self::deny::cargo_deny;
+pub(crate) use self::needs::{Need, ensure};
+
+/// Where the servers are. What is `None` could not be had.
+#[derive(Debug, Default)]
+pub(crate) struct Servers {
+    kafka: Option<PathBuf>,
+    python: Option<PathBuf>,
+    browser: Option<browser::Browser>,
+    missing: Vec<String>,
+}
+
+impl Servers {
+    /// Finds or installs all of them.
+    pub(crate) fn set_up() -> Self {
+        let started = Instant::now();
+        progress::headline("servers of the tests");
+        let mut servers = Self::default();
+        servers.kafka = servers.keep("Apache Kafka", kafka::set_up());
+        servers.python = servers.keep("the Python packages", python::set_up());
+        servers.browser = servers.keep("the browser", browser::set_up());
+        let word = if servers.missing.is_empty() { "ok" } else { "INCOMPLETE" };
+        progress::verdict("servers of the tests", word, started);
+        servers
+    }
+
+    fn keep<T>(&mut self, name: &str, outcome: Result<T>) -> Option<T> {
+        outcome
+            .inspect_err(|error| {
+                progress::error(error);
+                self.missing.push(name.to_owned());
+            })
+            .ok()
+    }
+
+    /// What could not be had.
+    pub(crate) fn missing(&self) -> &[String] {
+        &self.missing
+    }
+
+    /// The features of the test package whose servers are there.
+    pub(crate) fn features(&self) -> Vec<&'static str> {
+        let real = (self.kafka.is_some() && self.python.is_some()).then_some("headgate-tests/real-servers");
+        let browser = self.browser.is_some().then_some("headgate-tests/browser");
+        real.into_iter().chain(browser.filter(|_| real.is_some())).collect()
+    }
+
+    /// Tells the tests where everything is.
+    pub(crate) fn tell(&self, command: &mut Command) {
+        command.envs(self.variables());
+    }
+
+    fn variables(&self) -> Vec<(&'static str, PathBuf)> {
+        let kafka = self.kafka.clone().map(|path| ("HEADGATE_KAFKA_LIB", path));
+        let python = self.python.clone().map(|path| ("HEADGATE_PYTHON", path));
+        let browser = self.browser.iter().flat_map(|browser| {
+            [("HEADGATE_CHROMIUM", browser.program.clone()), ("HEADGATE_PLAYWRIGHT", browser.modules.clone())]
+        });
+        kafka.into_iter().chain(python).chain(browser).collect()
+    }
+}
+
+pub(crate) fn run() -> Result<ExitCode> {
+    ensure(&Need::ALL)?;
+    let servers = Servers::set_up();
+    cargo_deny()?;
+    for (name, path) in servers.variables() {
+        progress::result(&format_args!("export {name}='{}'", path.display()));
+    }
+    Ok(if servers.missing().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
