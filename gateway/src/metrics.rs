@@ -92,12 +92,12 @@ impl Metrics {
         r.register_with_unit("received", "Bytes of records read from Kafka", Unit::Bytes, m.record_bytes.clone());
         r.register_with_unit(
             "recent",
-            "Memory of the newest records, of one shard",
+            "Memory of the newest records, shared by all shards",
             Unit::Bytes,
             m.recent_bytes.clone(),
         );
-        r.register_with_unit("log", "Memory of all logs, of one shard", Unit::Bytes, m.log_bytes.clone());
-        r.register("views", "Different views that clients have of the stream, of one shard", m.views.clone());
+        r.register_with_unit("log", "Memory of all logs", Unit::Bytes, m.log_bytes.clone());
+        r.register("views", "Different views that clients have of the stream, summed over shards", m.views.clone());
         r.register("replays_started", "Reads of older records from Kafka", m.replays_started.clone());
         r.register("replays_running", "Consumers reading older records now", m.replays_running.clone());
         r.register("kafka_up", "1 while at least one broker answers", m.kafka_up.clone());
@@ -122,14 +122,46 @@ impl Metrics {
             records: self.records.get_or_create(&label).clone(),
             record_bytes: self.record_bytes.get_or_create(&label).clone(),
             recent_bytes: self.recent_bytes.get_or_create(&label).clone(),
-            log_bytes: self.log_bytes.get_or_create(&label).clone(),
-            views: self.views.get_or_create(&label).clone(),
+            log_bytes: Share::of(&self.log_bytes.get_or_create(&label)),
+            views: Share::of(&self.views.get_or_create(&label)),
             replays_started: self.replays_started.get_or_create(&label).clone(),
             replays_running: self.replays_running.get_or_create(&label).clone(),
             kafka_up: self.kafka_up.get_or_create(&label).clone(),
             app: app.to_owned(),
             all: self.clone(),
         }
+    }
+}
+
+/// One shard's part of a gauge that sums over shards.
+#[derive(Debug)]
+pub struct Share {
+    total: Gauge,
+    mine: i64,
+}
+
+impl Share {
+    fn of(total: &Gauge) -> Self {
+        Self { total: total.clone(), mine: 0 }
+    }
+
+    /// Sets this part.
+    pub fn set(&mut self, value: i64) {
+        self.total.inc_by(value - self.mine);
+        self.mine = value;
+    }
+}
+
+impl Clone for Share {
+    /// A part of its own, which begins at nothing.
+    fn clone(&self) -> Self {
+        Self::of(&self.total)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 
@@ -148,8 +180,8 @@ pub struct StreamMetrics {
     pub records: Counter,
     pub record_bytes: Counter,
     pub recent_bytes: Gauge,
-    pub log_bytes: Gauge,
-    pub views: Gauge,
+    pub log_bytes: Share,
+    pub views: Share,
     pub replays_started: Counter,
     pub replays_running: Gauge,
     pub kafka_up: Gauge,

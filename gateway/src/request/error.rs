@@ -83,7 +83,16 @@ pub enum Part {
 /// Longest name of a parameter that is repeated; shorter than every API key that Headgate issues.
 const MAX_REPEATED_NAME: usize = 40;
 
+/// Longest name without a value that is repeated; shorter than every API key that is strong enough, since a bare `?<key>`
+/// is a likely mistake.
+const MAX_REPEATED_BARE_NAME: usize = 15;
+
 impl Part {
+    /// The parameter of this name, which stands without a value.
+    pub(super) fn bare(name: &str) -> Self {
+        if name.len() <= MAX_REPEATED_BARE_NAME { Self::parameter(name) } else { Self::UnnamedParameter }
+    }
+
     /// The parameter of this name, which is repeated only if it looks like one.
     pub(super) fn parameter(name: &str) -> Self {
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));

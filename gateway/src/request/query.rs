@@ -36,7 +36,8 @@ pub(super) fn parse(channel: Option<String>, query: &str) -> Result<StreamReques
         } else if let Some(comparison) = name.strip_prefix(FILTER_PREFIX) {
             request.filters.push(comparison_filter(comparison, &bounded_value(&name, value)?)?);
         } else {
-            return Err(RequestError::UnknownParameter { part: Part::parameter(&name), suggestion: similar(&name) });
+            let part = if pair.contains('=') { Part::parameter(&name) } else { Part::bare(&name) };
+            return Err(RequestError::UnknownParameter { part, suggestion: similar(&name) });
         }
     }
     finish(request)

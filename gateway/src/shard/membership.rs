@@ -83,6 +83,7 @@ impl<S: ClientSocket> Shard<S> {
         if view.streaming == 0 {
             // The log had no readers and took nothing in; it begins anew where the stream stands.
             view.log.release(view.log.head());
+            view.cursor_sent.clone_from(self.recent.head());
         }
         client.at = view.log.head();
         client.boundary = client.at;
