@@ -65,13 +65,25 @@ impl std::error::Error for GenerateError {
 
 /// The CRD of `StreamEndpoint`, as it is installed.
 pub fn stream_endpoint_crd() -> &'static Value {
-    static CRD: LazyLock<Value> = LazyLock::new(|| clean::crd(&StreamEndpoint::crd()));
+    static CRD: LazyLock<Value> = LazyLock::new(|| clean::installed(annotated_endpoint()));
     &CRD
 }
 
 /// The CRD of `KafkaConnection`, as it is installed.
 pub fn kafka_connection_crd() -> &'static Value {
-    static CRD: LazyLock<Value> = LazyLock::new(|| clean::crd(&KafkaConnection::crd()));
+    static CRD: LazyLock<Value> = LazyLock::new(|| clean::installed(annotated_connection()));
+    &CRD
+}
+
+/// The CRD of `StreamEndpoint` with the kind of every text as its `title`.
+pub(crate) fn annotated_endpoint() -> &'static Value {
+    static CRD: LazyLock<Value> = LazyLock::new(|| clean::annotated(&StreamEndpoint::crd()));
+    &CRD
+}
+
+/// The CRD of `KafkaConnection` with the kind of every text as its `title`.
+pub(crate) fn annotated_connection() -> &'static Value {
+    static CRD: LazyLock<Value> = LazyLock::new(|| clean::annotated(&KafkaConnection::crd()));
     &CRD
 }
 
@@ -83,9 +95,9 @@ pub fn schema(crd: &Value) -> &Value {
 /// Every generated file: its path from the root of the repository, and its contents.
 pub fn files() -> Result<Vec<(PathBuf, String)>, GenerateError> {
     let mut files = Vec::new();
-    for (crd, plural, page) in [
-        (stream_endpoint_crd(), "streamendpoints", "streamendpoint"),
-        (kafka_connection_crd(), "kafkaconnections", "kafkaconnection"),
+    for (crd, annotated, plural, page) in [
+        (stream_endpoint_crd(), annotated_endpoint(), "streamendpoints", "streamendpoint"),
+        (kafka_connection_crd(), annotated_connection(), "kafkaconnections", "kafkaconnection"),
     ] {
         let path = PathBuf::from(format!("crds/yaml/{plural}.yaml"));
         let contents = format!("{NOTICE}{}", yaml::to_string(crd).map_err(GenerateError::Yaml)?);
@@ -93,7 +105,7 @@ pub fn files() -> Result<Vec<(PathBuf, String)>, GenerateError> {
             return Err(GenerateError::TooLarge { path, bytes: contents.len() });
         }
         files.push((path, contents));
-        files.push((PathBuf::from(format!("docs/reference/{page}.md")), reference::page(crd)));
+        files.push((PathBuf::from(format!("docs/reference/{page}.md")), reference::page(annotated)));
     }
     Ok(files)
 }

@@ -2,7 +2,8 @@
 //!
 //! Owns the order of the checks: the kind, the structure, then the rules, on the object as the API server would see it,
 //! with defaults. Must never have an opinion of its own: what is refused here is refused there, in the same words where
-//! the words are ours. The one thing that it adds is unknown fields, which the API server drops, and what was meant.
+//! the words are ours. What it adds is unknown fields, which the API server drops, and what to write instead of a text
+//! that does not match a regular expression.
 
 mod defaults;
 mod structure;
@@ -35,7 +36,8 @@ pub fn is_ours(manifest: &Value) -> bool {
     group == Some(crate::GROUP)
 }
 
-/// Everything that is wrong with a manifest of one of our kinds. With `old`, also whether the change is possible.
+/// Everything that is wrong with a manifest of one of our kinds, by field. With `old`, also whether the change is
+/// possible.
 pub fn check_manifest(manifest: &Value, old: Option<&Value>) -> Vec<Problem> {
     let schema = match schema_of(manifest) {
         Ok(schema) => schema,
@@ -50,6 +52,7 @@ pub fn check_manifest(manifest: &Value, old: Option<&Value>) -> Vec<Problem> {
         let old = old.map(|old| defaults::apply(schema, old));
         check_rules(&object, old.as_ref(), &mut problems);
     }
+    problems.sort();
     problems
 }
 
@@ -66,8 +69,8 @@ fn schema_of(manifest: &Value) -> Result<&'static Value, Problem> {
         None => return Err(problem("apiVersion", format!("is missing: write {API_VERSION}"))),
     }
     match manifest["kind"].as_str() {
-        Some("StreamEndpoint") => Ok(codegen::schema(codegen::stream_endpoint_crd())),
-        Some("KafkaConnection") => Ok(codegen::schema(codegen::kafka_connection_crd())),
+        Some("StreamEndpoint") => Ok(codegen::schema(codegen::annotated_endpoint())),
+        Some("KafkaConnection") => Ok(codegen::schema(codegen::annotated_connection())),
         Some(other) => {
             let hint = suggest::did_you_mean(other, ["StreamEndpoint", "KafkaConnection"].into_iter());
             Err(problem("kind", format!("{other} is not a kind of {API_VERSION}{hint}")))

@@ -57,7 +57,7 @@ pub fn endpoint(name: &str) -> Result<EndpointName, InvalidName> {
         return Err(InvalidName {
             kind: EndpointName::KIND,
             value: Some(name.to_owned()),
-            rule: "must not contain '-key-' or end in '-key', which mark the Secrets of keys".to_owned(),
+            rule: Some("must not contain '-key-' or end in '-key', which mark the Secrets of keys".to_owned()),
             remedy: "choose another name",
         });
     }

@@ -9,16 +9,20 @@
 
 #[macro_use]
 mod text;
+#[macro_use]
+mod port;
 mod access;
 mod auth;
 mod kafka;
 mod kubernetes;
+mod owner;
 mod pattern;
 
 pub use access::{Hostname, Origin};
 pub use auth::{Audience, ClaimPath, IssuerUrl, KeyHash, KeyName};
 pub use kafka::{AppName, AttributeName, BootstrapServers, EventType, TopicName};
 pub use kubernetes::{DataKey, EndpointName, NamespaceName, ObjectName, SecretName};
+pub(crate) use owner::owner;
 pub use pattern::{HostnamePattern, SecretNameTemplate, TopicPattern};
 pub use text::{InvalidName, Text};
 

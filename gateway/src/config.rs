@@ -6,7 +6,7 @@
 mod check;
 mod yaml;
 
-pub use check::{MAX_APP_LENGTH, Problem, RESERVED_APPS};
+pub use check::{MAX_APP_LENGTH, Problem};
 
 use crate::auth::key_file;
 use crate::auth::key_ring::KeyRing;

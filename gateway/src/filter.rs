@@ -5,16 +5,13 @@
 
 use crate::record::{Record, StreamContext};
 use headgate_wire::Filter;
-use headgate_wire::filter::{Comparisons, MAX_FILTER_DEPTH, MAX_FILTER_LEAVES};
-
-/// Longest name of an attribute in a filter.
-pub const MAX_ATTRIBUTE_NAME: usize = 64;
+use headgate_wire::filter::{Comparisons, MAX_ATTRIBUTE_NAME, MAX_FILTER_DEPTH, MAX_FILTER_LEAVES};
 
 /// Why a filter is refused. Each sentence is fit for whoever wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
     /// Not a CloudEvents attribute name.
-    #[error("`{0}` is no attribute name: use 1 to 64 lower-case letters and digits")]
+    #[error("`{0}` is no attribute name: use 1 to {MAX_ATTRIBUTE_NAME} lower-case letters and digits")]
     AttributeName(String),
     /// A comparison with nothing.
     #[error("attribute `{0}` is compared with an empty text: leave the comparison out, or give it a value")]
@@ -23,10 +20,10 @@ pub enum FilterError {
     #[error("a filter without an entry matches nothing or everything: leave it out, or fill it")]
     Empty,
     /// More nesting than [`MAX_FILTER_DEPTH`].
-    #[error("filters nest {0} deep: at most 4 are allowed, so flatten `all` and `any`")]
+    #[error("filters nest {0} deep: at most {MAX_FILTER_DEPTH} are allowed, so flatten `all` and `any`")]
     TooDeep(usize),
     /// More comparisons than [`MAX_FILTER_LEAVES`].
-    #[error("filter has {0} comparisons: at most 64 are allowed")]
+    #[error("filter has {0} comparisons: at most {MAX_FILTER_LEAVES} are allowed")]
     TooManyComparisons(usize),
 }
 

@@ -195,11 +195,5 @@ fn unsigned(number: i32) -> u32 {
     u32::try_from(number).unwrap_or_default()
 }
 
-/// Whether the text ends in a port that does not exist. The patterns of the API count its digits only.
-fn has_impossible_port(address: &str) -> bool {
-    let last = address.rsplit(':').next().unwrap_or_default();
-    last.bytes().all(|byte| byte.is_ascii_digit()) && !last.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
 #[cfg(test)]
 mod tests;

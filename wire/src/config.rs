@@ -3,6 +3,8 @@
 //! It holds no secret: passwords and digests are paths of mounted files. Durations and sizes carry their unit in the
 //! name. Unknown fields are refused, because a misspelt security setting must never be ignored.
 
+pub mod bounds;
+
 use crate::endpoints;
 use crate::filter::Filter;
 use jiff::Timestamp;
@@ -308,7 +310,7 @@ pub enum QueryCredentials {
     Allowed,
 }
 
-/// Bounds on what clients may use. Zero switches the age limit off; every other limit is at least one.
+/// Bounds on what clients may use; [`bounds`] says what each may be. Zero switches the age limit off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {

@@ -9,6 +9,10 @@ pub const DEFAULT_ADMIN_PORT: u16 = 9090;
 
 /// Alias of a gateway's own app, as older clients know it.
 pub const ALIAS_PATH: &str = "ws";
+/// First path segments that have a meaning of their own, so no app may be called so: the alias, and what the admin port
+/// serves, so that a proxy can put both ports under one host.
+pub const RESERVED_APPS: [&str; 8] =
+    [ALIAS_PATH, "metrics", "livez", "readyz", "healthz", "status", "liveness", "readiness"];
 
 /// CloudEvents WebSocket protocol binding 1.0.2, section 3.1: one structured JSON event per text frame.
 pub const SUBPROTOCOL_CLOUDEVENTS: &str = "cloudevents.json";

@@ -10,6 +10,8 @@ pub type Comparisons = BTreeMap<String, String>;
 
 /// Deepest nesting of `all`, `any` and `not` that a gateway accepts.
 pub const MAX_FILTER_DEPTH: usize = 4;
+/// Longest name of an attribute in a filter, in characters; all of them are ASCII.
+pub const MAX_ATTRIBUTE_NAME: usize = 64;
 /// Most leaves that one filter may have.
 pub const MAX_FILTER_LEAVES: usize = 64;
 
@@ -115,7 +117,8 @@ mod tests {
 
     #[test]
     fn yaml_and_json_write_a_filter_alike() {
-        let filter = Filter::All(vec![Filter::exact("subject", "a"), Filter::Not(Box::new(Filter::exact("type", "b")))]);
+        let filter =
+            Filter::All(vec![Filter::exact("subject", "a"), Filter::Not(Box::new(Filter::exact("type", "b")))]);
         let json = r#"{"all":[{"exact":{"subject":"a"}},{"not":{"exact":{"type":"b"}}}]}"#;
         assert_eq!(serde_json::to_string(&filter).unwrap(), json);
         assert_eq!(serde_yaml::from_str::<Filter>(json).unwrap(), filter);

@@ -42,7 +42,9 @@ fn the_smallest_configuration_is_closed_and_bounded() {
 #[test]
 fn a_field_that_does_not_exist_is_refused_wherever_it_stands() {
     let text = include_str!("config/complete.yaml");
-    for field in ["app", "bootstrapServers", "eventType", "mode", "anonymous", "maxConnections", "ringBytes", "certificateFile"] {
+    for field in
+        ["app", "bootstrapServers", "eventType", "mode", "anonymous", "maxConnections", "ringBytes", "certificateFile"]
+    {
         let misspelt = text.replacen(&format!("{field}:"), &format!("{field}X:"), 1);
         assert!(serde_yaml::from_str::<GatewayConfig>(&misspelt).is_err(), "{field}X was ignored");
     }

@@ -12,7 +12,8 @@ Examples:
   headgate dev -f endpoint.yaml --kafka localhost:9092
   headgate dev --listen 127.0.0.1:0 --admin 127.0.0.1:0 -o json      for scripts: free ports, one line when ready
 
-The manifests pass the same validation as in a cluster. Nothing is left behind after Ctrl-C.";
+The manifests pass the same validation as in a cluster. Nothing is left behind after Ctrl-C.
+The embedded Kafka cannot look up times: --from with a time begins with the next record.";
 
 /// Arguments of `headgate dev`.
 #[derive(Debug, Args)]

@@ -52,7 +52,7 @@ pub(crate) struct StreamArgs {
     #[arg(long = "filter", value_name = "ATTRIBUTE=VALUE", value_parser = name_and_value)]
     pub(crate) filters: Vec<(String, String)>,
 
-    /// Where to begin: latest, earliest, a cursor, an RFC 3339 time, or -N for the last N records
+    /// Where to begin: latest, earliest, a cursor, an RFC 3339 time, or -N for the last N records of every partition
     #[arg(long, value_name = "POSITION", allow_hyphen_values = true)]
     pub(crate) from: Option<String>,
 

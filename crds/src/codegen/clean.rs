@@ -1,5 +1,7 @@
 //! From the schema that the derives make to the one that is installed.
 //!
+//! In between is the annotated schema, in which `title` says which text type made a node.
+//!
 //! Owns the corrections: no `nullable`, bounds for the types of Kubernetes itself, short defaults, flowing text. Must
 //! never loosen what a type says.
 
@@ -15,8 +17,8 @@ const CONDITION_MESSAGE: usize = 32_768;
 /// Most items of a list or map that a type of Kubernetes brings along without a bound.
 const FOREIGN_ITEMS: usize = 64;
 
-/// The CRD as it is installed.
-pub(super) fn crd(derived: &CustomResourceDefinition) -> Value {
+/// The annotated CRD: as it is installed, but with titles.
+pub(super) fn annotated(derived: &CustomResourceDefinition) -> Value {
     // A CRD is a plain tree of texts, numbers and lists; that it could not be JSON would show in every test.
     let mut crd = serde_json::to_value(derived).unwrap_or_default();
     if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
@@ -25,12 +27,29 @@ pub(super) fn crd(derived: &CustomResourceDefinition) -> Value {
     crd
 }
 
+/// An annotated CRD as it is installed.
+pub(super) fn installed(annotated: &Value) -> Value {
+    let mut crd = annotated.clone();
+    if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
+        remove_titles(schema);
+    }
+    crd
+}
+
+/// The name of a Rust type is nothing to a reader of the CRD.
+fn remove_titles(schema: &mut Value) {
+    let Value::Object(node) = schema else { return };
+    node.remove("title");
+    node.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten().for_each(|(_, p)| remove_titles(p));
+    for part in ["items", "additionalProperties"] {
+        node.get_mut(part).into_iter().for_each(remove_titles);
+    }
+}
+
 fn clean(schema: &mut Value, name: &str) {
     let Value::Object(node) = schema else { return };
     // `null` would be stored and not defaulted, and breaks merge patches.
     node.remove("nullable");
-    // The name of a Rust type is nothing to a reader of the CRD.
-    node.remove("title");
     if let Some(Value::Array(words)) = node.get_mut("enum") {
         words.retain(|word| !word.is_null());
     }

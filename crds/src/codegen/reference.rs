@@ -1,8 +1,10 @@
 //! The field reference in Markdown, made from the installed schema.
 //!
-//! Owns the form of the pages. Must never add a fact: what is not in the schema is not in the reference.
+//! Owns the form of the pages. Must never add a fact: what is not in the schema is not in the reference. A regular
+//! expression is said in the words of the text type that it belongs to.
 
 use super::schema;
+use crate::types::owner;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -69,7 +71,10 @@ fn rows(page: &mut String, path: &str, schema: &Value) {
             None if required.contains(&name.as_str()) => "required".to_owned(),
             None => String::new(),
         };
-        let description = cell(text(&property["description"]));
+        let mut description = cell(text(&property["description"]));
+        if let Some(owner) = owner(property).or_else(|| owner(&property["items"])) {
+            let _ = write!(description, " {}.", capitalised(owner.remedy));
+        }
         let _ = writeln!(page, "| `{path}` | {} | {default} | {description} |", cell(&type_of(property)));
         if CLOSED.contains(&name.as_str()) {
             continue;
@@ -102,6 +107,10 @@ fn type_of(schema: &Value) -> String {
     };
     match text(&schema["type"]) {
         "string" if schema["format"] == "date-time" => "time (RFC 3339)".to_owned(),
+        "string" if owner(schema).is_some() => {
+            let kind = owner(schema).map_or("text", |owner| owner.kind);
+            format!("{kind} ({} characters)", size("minLength", "maxLength").trim_start_matches(", "))
+        }
         "string" => {
             let pattern = schema["pattern"].as_str().map(|pattern| format!(", `{pattern}`")).unwrap_or_default();
             format!("text{} characters{pattern}", size("minLength", "maxLength")).replace("text,", "text of")
@@ -145,6 +154,11 @@ fn text(value: &Value) -> &str {
 
 fn list(values: &Value) -> String {
     items(values).map(text).collect::<Vec<_>>().join("`, `")
+}
+
+fn capitalised(sentence: &str) -> String {
+    let mut characters = sentence.chars();
+    characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
 }
 
 /// Text that stays within its cell.

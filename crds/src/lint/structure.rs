@@ -1,9 +1,10 @@
 //! The structure of a value against its schema: types, bounds, words, required and unknown fields.
 //!
 //! Owns the part of OpenAPI that our CRDs use. Must never skip a keyword silently: a test compares the keywords of the
-//! CRDs with [`KEYWORDS`].
+//! CRDs with `KEYWORDS`.
 
 use super::{Problem, suggest};
+use crate::types::owner;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use regex::Regex;
 use serde::Deserialize;
@@ -104,7 +105,10 @@ impl Check<'_> {
             && length <= schema["maxLength"].as_u64().unwrap_or(u64::MAX)
             && !Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
         {
-            self.report(format!("must match {pattern}"));
+            self.report(match owner(schema) {
+                Some(owner) => format!("is not a valid {}: {}", owner.kind, owner.remedy),
+                None => format!("must match {pattern}"),
+            });
         }
         if schema["format"] == "date-time" && Time::deserialize(Value::from(text)).is_err() {
             self.report("must be a time like 2027-01-01T00:00:00Z");
@@ -190,7 +194,10 @@ impl Check<'_> {
 
     fn size(&mut self, schema: &Value, (least, most): (&str, &str), size: u64, unit: &str) {
         if let Some(least) = schema[least].as_u64().filter(|least| size < *least) {
-            self.report(format!("must have at least {least} {unit}, and has {size}"));
+            self.report(match (least, size) {
+                (1, 0) => "must not be empty".to_owned(),
+                _ => format!("must have at least {least} {unit}, and has {size}"),
+            });
         }
         if let Some(most) = schema[most].as_u64().filter(|most| size > *most) {
             self.report(format!("must have at most {most} {unit}, and has {size}"));

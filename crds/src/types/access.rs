@@ -15,7 +15,7 @@ text_types! {
     Origin {
         kind: "origin",
         length: 4..=300,
-        pattern: r"^[a-z][a-z0-9+.-]*://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$",
-        remedy: "write scheme://host or scheme://host:port in lower case, without path and wildcard, as browsers send it",
+        pattern: concat!(r"^[a-z][a-z0-9+.-]*://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:", port!(), ")?$"),
+        remedy: "write scheme://host or scheme://host:port in lower case, with a port from 1 to 65535, without path and wildcard, as browsers send it",
     }
 }

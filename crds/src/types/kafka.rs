@@ -2,15 +2,22 @@
 //!
 //! Owns their limits. Must never talk to Kafka.
 
+/// One broker, with a port from 1 to 65535.
+macro_rules! server {
+    () => {
+        concat!(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):", port!())
+    };
+}
+
 text_types! {
     /// Name of an app: the first segment of the stream's path.
     AppName {
         kind: "app name",
         length: 1..=63,
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-        // Every gateway answers to /ws as an alias of its own app.
-        reserved: &["ws"],
-        remedy: "use lower-case letters, digits and '-', beginning and ending with a letter or digit, and not 'ws'",
+        // Paths of every gateway itself.
+        reserved: &["ws", "metrics", "livez", "readyz", "healthz", "status", "liveness", "readiness"],
+        remedy: "use lower-case letters, digits and '-', beginning and ending with a letter or digit, and no path of gateways like 'ws' or 'status'",
     }
 
     /// Name of a Kafka topic.
@@ -26,8 +33,8 @@ text_types! {
     BootstrapServers {
         kind: "list of bootstrap servers",
         length: 3..=1024,
-        pattern: r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}(,(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5})*$",
-        remedy: "write host:port, or several of them separated by commas without spaces",
+        pattern: concat!("^", server!(), "(,", server!(), ")*$"),
+        remedy: "write host:port, or several of them separated by commas without spaces, with ports from 1 to 65535",
     }
 
     /// CloudEvents `type`: a name under a domain that you own, in reverse order.

@@ -17,11 +17,23 @@ fn check<T: Text + Debug>(accepted: &[&str], refused: &[&str]) {
 
 #[test]
 fn kafka_texts() {
-    check::<AppName>(&["orders", "o", "a-1", "7up"], &["", "Orders", "a_b", "-a", "a-", "a.b", "a/b", "ws"]);
+    check::<AppName>(&["orders", "o", "a-1", "7up"], &["", "Orders", "a_b", "-a", "a-", "a.b", "a/b", "ws", "status"]);
     check::<TopicName>(&["shop.orders", "A_b-1", "..."], &["", ".", "..", "a b", "a/b", "ä"]);
     check::<BootstrapServers>(
         &["kafka:9092", "10.0.0.1:9092,b-1.example.com:9093", "[fd00::1]:9092"],
-        &["", "kafka", "kafka:", ":9092", "a:1, b:2", "a:1,", "http://a:1", "kafka:port"],
+        &[
+            "",
+            "kafka",
+            "kafka:",
+            ":9092",
+            "a:1, b:2",
+            "a:1,",
+            "http://a:1",
+            "kafka:port",
+            "a:0",
+            "a:1,b:65536",
+            "a:099",
+        ],
     );
     check::<EventType>(&["com.example.order.v1"], &["", "a b"]);
     check::<AttributeName>(&["subject", "ce1"], &["", "deviceId", "a-b"]);
@@ -55,6 +67,8 @@ fn access_texts() {
             "https://A.com",
             "shop.example.com",
             "https://",
+            "https://a:0",
+            "https://a:65536",
         ],
     );
 }

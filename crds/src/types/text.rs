@@ -13,18 +13,22 @@ pub struct InvalidName {
     pub kind: &'static str,
     /// The refused text, shortened; absent where it could be a secret.
     pub value: Option<String>,
-    /// The rule that it breaks.
-    pub rule: String,
+    /// The rule that it breaks; absent where the remedy says it better than a regular expression.
+    pub rule: Option<String>,
     /// What to write instead.
     pub remedy: &'static str,
 }
 
 impl fmt::Display for InvalidName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            Some(value) => write!(f, "\"{value}\" is not a valid {}: it {}; {}", self.kind, self.rule, self.remedy),
-            None => write!(f, "not a valid {}: it {}; {}", self.kind, self.rule, self.remedy),
+        if let Some(value) = &self.value {
+            write!(f, "\"{value}\" is ")?;
         }
+        write!(f, "not a valid {}: ", self.kind)?;
+        if let Some(rule) = &self.rule {
+            write!(f, "it {rule}; ")?;
+        }
+        f.write_str(self.remedy)
     }
 }
 
@@ -63,15 +67,15 @@ pub trait Text: Sized + AsRef<str> {
         let text = self.as_ref();
         let length = text.chars().count();
         let rule = if length < Self::MIN_LENGTH {
-            format!("must have at least {} characters", Self::MIN_LENGTH)
+            Some(format!("must have at least {} characters", Self::MIN_LENGTH))
         } else if length > Self::MAX_LENGTH {
-            format!("must have at most {} characters and has {length}", Self::MAX_LENGTH)
+            Some(format!("must have at most {} characters and has {length}", Self::MAX_LENGTH))
         } else if Self::RESERVED.contains(&text) {
-            "is reserved".to_owned()
+            Some("is reserved".to_owned())
         } else if Self::regex().is_some_and(|regex| regex.is_match(text)) {
             return Ok(());
         } else {
-            format!("must match {}", Self::PATTERN)
+            None
         };
         let value = Self::SHOWN.then(|| shorten(text));
         Err(InvalidName { kind: Self::KIND, value, rule, remedy: Self::REMEDY })
@@ -88,10 +92,11 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// The schema of a text type: its limits, and a rule for what it reserves.
+/// The schema of a text type: its limits, and a rule for what it reserves. `title` is the kind, for `owner`.
 pub(crate) fn schema<T: Text>(description: &str) -> Schema {
     let mut schema = json_schema!({
         "type": "string",
+        "title": T::KIND,
         "description": description.trim(),
         "minLength": T::MIN_LENGTH,
         "maxLength": T::MAX_LENGTH,

@@ -120,7 +120,7 @@ fn comparisons(verb: &str) -> serde_json::Value {
         "description": format!(
             "Matches if each of these CloudEvents attributes or extensions {verb} the text; attribute names are lower-case letters and digits."
         ),
-        "additionalProperties": {"type": "string", "maxLength": 256},
+        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 256},
         "minProperties": 1,
         "maxProperties": MAX_COMPARISONS,
         "x-kubernetes-validations": [{

@@ -21,7 +21,7 @@ pub struct Limits {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections_per_address: i32,
     /// Largest message that a client may send, in bytes.
-    #[schemars(range(min = 1024, max = 16_777_216))]
+    #[schemars(range(min = 512, max = 16_777_216))]
     pub max_inbound_bytes: i32,
     /// New connections that one gateway pod accepts per second.
     #[schemars(range(min = 1, max = 100_000))]

@@ -89,10 +89,10 @@ pub enum SlowClient {
 #[serde(rename_all = "camelCase", default)]
 pub struct Replay {
     /// Memory of each gateway pod for recent messages, from which clients resume without asking Kafka, in bytes.
-    #[schemars(range(min = 65_536, max = 1_073_741_824))]
+    #[schemars(range(min = 1_048_576, max = 1_073_741_824))]
     pub ring_bytes: i64,
     /// Clients per gateway pod that may read older records from Kafka at the same time; others wait their turn.
-    #[schemars(range(min = 1, max = 1024))]
+    #[schemars(range(min = 1, max = 256))]
     pub max_concurrent: i32,
 }
 

@@ -65,6 +65,15 @@ fn refused_manifests_have_exactly_the_problems_that_they_name() {
 }
 
 #[test]
+fn problems_are_in_the_order_of_their_fields() {
+    for (name, _, documents) in manifests("crds/tests/refuse/*.yaml") {
+        let newest = documents.last().unwrap();
+        let found = check_manifest(newest, documents.first().filter(|_| documents.len() > 1));
+        assert!(found.is_sorted(), "{name}: {found:#?}");
+    }
+}
+
+#[test]
 fn every_rule_is_broken_by_a_manifest() {
     let mut rules = messages();
     for (name, _, documents) in manifests("crds/tests/refuse/*.yaml") {

@@ -94,7 +94,7 @@ fn host_and_port(authority: &Authority) -> Option<(String, Option<u16>)> {
     let rest = &text[host.len().min(text.len())..];
     // `port_u16` is also absent for a port that is no number, and user information has no place in an origin.
     let port = match rest.strip_prefix(':') {
-        Some(_) => Some(authority.port_u16()?),
+        Some(_) => Some(authority.port_u16().filter(|port| *port > 0)?),
         None if rest.is_empty() => None,
         None => return None,
     };
@@ -181,8 +181,17 @@ mod tests {
 
     #[test]
     fn a_configured_origin_that_could_never_match_is_refused_by_name() {
-        for text in ["*", "https://*", "https://*.example.com", "example.com", "https://", "https://a/", "https://u@a"]
-        {
+        for text in [
+            "*",
+            "https://*",
+            "https://*.example.com",
+            "example.com",
+            "https://",
+            "https://a/",
+            "https://u@a",
+            "https://a:0",
+            "https://a:65536",
+        ] {
             assert_eq!(OriginPolicy::new(&[text.to_owned()]), Err(InvalidOrigin(text.to_owned())));
         }
     }

@@ -2,25 +2,13 @@
 
 use crate::filter;
 use headgate_wire::GatewayConfig;
-use headgate_wire::config::{AuthMode, Kafka, Limits, Listeners, Stream};
-use headgate_wire::endpoints::ALIAS_PATH;
+use headgate_wire::config::bounds::{MAX_EVENT_TYPE_LENGTH, MAX_FILTERS, MAX_ORIGINS, MAX_TOPIC_LENGTH};
+use headgate_wire::config::{AuthMode, Kafka, Listeners, Stream};
+use headgate_wire::endpoints::RESERVED_APPS;
 use std::fmt;
-use std::ops::RangeInclusive;
 
-/// Longest app name: that of a Kafka topic, whose name it often is.
-pub const MAX_APP_LENGTH: usize = 249;
-/// Path segments that have a meaning of their own, so no app may be called so.
-pub const RESERVED_APPS: [&str; 8] =
-    [ALIAS_PATH, "metrics", "livez", "readyz", "healthz", "status", "liveness", "readiness"];
-
-const RING_BYTES: RangeInclusive<u64> = 1024 * 1024..=1024 * 1024 * 1024;
-const REPLAY_CONCURRENT: RangeInclusive<u32> = 1..=256;
-const DRAIN_SECONDS: RangeInclusive<u32> = 1..=3600;
-const MAX_DELAY_MILLISECONDS: RangeInclusive<u32> = 0..=1000;
-const MAX_TOPIC_LENGTH: usize = 249;
-const MAX_EVENT_TYPE_LENGTH: usize = 255;
-const MAX_FILTERS: usize = 32;
-const MAX_ORIGINS: usize = 64;
+/// Longest app name: that of a Kafka topic, whose name it often is where a gateway runs without an operator.
+pub const MAX_APP_LENGTH: usize = MAX_TOPIC_LENGTH;
 
 /// One thing that is wrong: the field and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +32,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong, in the order of the fields.
+/// Everything that is wrong: section by section, then the numbers.
 pub(super) fn check(config: &GatewayConfig, has_extra_keys: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     app(&config.app, &mut problems);
@@ -52,8 +40,7 @@ pub(super) fn check(config: &GatewayConfig, has_extra_keys: bool) -> Vec<Problem
     kafka(&config.kafka, &mut problems);
     stream(&config.stream, &mut problems);
     auth(config, has_extra_keys, &mut problems);
-    limits(&config.limits, &mut problems);
-    within("drainSeconds", config.drain_seconds, &DRAIN_SECONDS, &mut problems);
+    numbers(config, &mut problems);
     problems
 }
 
@@ -77,9 +64,8 @@ fn listeners(listeners: &Listeners, problems: &mut Vec<Problem>) {
 }
 
 fn kafka(kafka: &Kafka, problems: &mut Vec<Problem>) {
-    let is_server = |server: &str| !server.is_empty() && !server.contains(|c: char| c.is_whitespace() || c == '@');
     if !kafka.bootstrap_servers.split(',').all(|server| is_server(server.trim())) {
-        let message = "must be `host:port`, several separated by commas";
+        let message = "must be `host:port` with a port from 1 to 65535, several separated by commas";
         problems.push(Problem::new("kafka.bootstrapServers", message));
     }
     let topic = kafka.topic.as_str();
@@ -110,9 +96,20 @@ fn stream(stream: &Stream, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(format!("stream.filters[{index}]"), error.to_string()));
         }
     }
-    within("stream.replay.ringBytes", stream.replay.ring_bytes, &RING_BYTES, problems);
-    within("stream.replay.maxConcurrent", stream.replay.max_concurrent, &REPLAY_CONCURRENT, problems);
-    within("stream.maxDelayMilliseconds", stream.max_delay_milliseconds, &MAX_DELAY_MILLISECONDS, problems);
+}
+
+/// A broker as librdkafka reads it: with its own default where there is no port, and a security protocol in front where
+/// older configurations have one.
+fn is_server(server: &str) -> bool {
+    let address = server.split_once("://").map_or(server, |(_, address)| address);
+    let (host, port) = match address.rsplit_once(':') {
+        // Within brackets a colon is part of the address (RFC 3986 section 3.2.2).
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (address, None),
+    };
+    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0);
+    let is_host = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || matches!(c, '@' | '/'));
+    is_host && port.is_none_or(is_port)
 }
 
 /// No combination may open a stream that its author believes closed, or ignore keys that its author believes in force.
@@ -142,34 +139,15 @@ fn auth(config: &GatewayConfig, has_extra_keys: bool, problems: &mut Vec<Problem
     }
 }
 
-fn limits(limits: &Limits, problems: &mut Vec<Problem>) {
-    for (field, value) in [
-        ("limits.maxConnections", limits.max_connections),
-        ("limits.maxConnectionsPerKey", limits.max_connections_per_key),
-        ("limits.maxConnectionsPerAddress", limits.max_connections_per_address),
-        ("limits.maxInboundBytes", limits.max_inbound_bytes),
-        ("limits.handshakesPerSecond", limits.handshakes_per_second),
-        ("limits.idleTimeoutSeconds", limits.idle_timeout_seconds),
-        ("limits.pingSeconds", limits.ping_seconds),
-    ] {
-        if value == 0 {
-            problems.push(Problem::new(field, "must be at least 1"));
+fn numbers(config: &GatewayConfig, problems: &mut Vec<Problem>) {
+    for (bounds, value) in config.numbers() {
+        if !bounds.contains(value) {
+            let message = format!("is {value}, must be {} to {}", bounds.least, bounds.most);
+            problems.push(Problem::new(bounds.field, message));
         }
     }
-    if limits.ping_seconds >= limits.idle_timeout_seconds {
+    if config.limits.ping_seconds >= config.limits.idle_timeout_seconds {
         let message = "must be less than limits.idleTimeoutSeconds, else healthy clients are taken for gone";
         problems.push(Problem::new("limits.pingSeconds", message));
-    }
-}
-
-fn within<T: Copy + PartialOrd + fmt::Display>(
-    field: &str,
-    value: T,
-    range: &RangeInclusive<T>,
-    problems: &mut Vec<Problem>,
-) {
-    if !range.contains(&value) {
-        let message = format!("is {value}, must be {} to {}", range.start(), range.end());
-        problems.push(Problem::new(field, message));
     }
 }

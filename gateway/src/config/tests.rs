@@ -29,12 +29,15 @@ fn the_unchanged_configuration_is_accepted() {
 #[test]
 fn each_field_out_of_bounds_is_named() {
     type Change = fn(&mut GatewayConfig);
-    let cases: [(&str, Change); 19] = [
+    let cases: [(&str, Change); 24] = [
         ("app", |c| c.app = "a/b".into()),
         ("app", |c| c.app = "ws".into()),
         ("app", |c| c.app = "..".into()),
         ("listeners.admin", |c| c.listeners.admin = c.listeners.stream),
+        ("app", |c| c.app = "status".into()),
         ("kafka.bootstrapServers", |c| c.kafka.bootstrap_servers = "a:9092,,".into()),
+        ("kafka.bootstrapServers", |c| c.kafka.bootstrap_servers = "a:0".into()),
+        ("kafka.bootstrapServers", |c| c.kafka.bootstrap_servers = "a:9092,[::1]:65536".into()),
         ("kafka.topic", |c| c.kafka.topic = "a b".into()),
         ("kafka.tls", |c| {
             c.kafka.tls = Some(headgate_wire::config::KafkaTls { key_file: Some("k".into()), ..Default::default() });
@@ -47,13 +50,29 @@ fn each_field_out_of_bounds_is_named() {
         ("publicAccess.allowedOrigins", |c| c.public_access.allowed_origins = vec!["*".into()]),
         ("limits.maxConnections", |c| c.limits.max_connections = 0),
         ("limits.maxConnectionsPerKey", |c| c.limits.max_connections_per_key = 0),
+        ("limits.maxConnectionsPerAddress", |c| c.limits.max_connections_per_address = 1_000_001),
+        ("limits.maxInboundBytes", |c| c.limits.max_inbound_bytes = 511),
         ("limits.handshakesPerSecond", |c| c.limits.handshakes_per_second = 0),
         ("limits.pingSeconds", |c| c.limits.ping_seconds = c.limits.idle_timeout_seconds),
         ("drainSeconds", |c| c.drain_seconds = 0),
-        ("drainSeconds", |c| c.drain_seconds = 3601),
+        ("drainSeconds", |c| c.drain_seconds = 901),
     ];
     for (field, change) in cases {
         assert_eq!(problems_after(change), [field]);
+    }
+}
+
+#[test]
+fn brokers_may_be_written_as_librdkafka_reads_them() {
+    for servers in ["a:9092", "a", "a:1, b:65535", "[::1]:9092", "[::1]", "PLAINTEXT://a:9092"] {
+        assert_eq!(problems_after(|c| c.kafka.bootstrap_servers = servers.into()), [""; 0], "{servers}");
+    }
+    for servers in ["", ":9092", "a:", "a:x", "a:+1", "a b:1", "u@a:1", "a:1/b", "://a:1,"] {
+        assert_eq!(
+            problems_after(|c| c.kafka.bootstrap_servers = servers.into()),
+            ["kafka.bootstrapServers"],
+            "{servers}"
+        );
     }
 }
 
@@ -97,7 +116,7 @@ fn all_problems_are_reported_at_once_with_their_remedies() {
     wire.public_access.anonymous = false;
     let text = Config::load(wire, Vec::new()).unwrap_err().to_string();
     assert!(text.starts_with("the configuration has 3 problems:"), "{text}");
-    assert!(text.contains("\n  drainSeconds: is 0, must be 1 to 3600"), "{text}");
+    assert!(text.contains("\n  drainSeconds: is 0, must be 1 to 900"), "{text}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! An endpoint is allowed by one entry as a whole: the first one that allows everything it asks for. Entries are never
 //! added up, so that the guardrails and the credentials of an entry always belong to its own topics.
 
-use super::{Parsed, Problems, Reported, Request, guardrails, has_impossible_port, kafka};
+use super::{Parsed, Problems, Reported, Request, guardrails, kafka};
 use crate::model::{Kafka, KafkaSasl, KafkaTls, SecretEntry, SecretLocation};
 use headgate_crds::names::ANNOTATION_DEFAULT_CONNECTION;
 use headgate_crds::reasons::Reason;
@@ -103,8 +103,6 @@ pub(super) fn matches_any(patterns: &[TopicPattern], request: &Request<'_>, topi
 enum Unusable {
     #[error(transparent)]
     Name(#[from] InvalidName),
-    #[error("{0} has no port from 1 to 65535")]
-    Port(String),
     #[error("its SASL mechanism OAuthBearer is not offered by gateways of this version")]
     Mechanism,
     #[error("it has credentials for the namespace and no sasl.mechanism to use them with")]
@@ -114,9 +112,6 @@ enum Unusable {
 fn cluster(request: &Request<'_>, connection: &KafkaConnection, allowed: &Allowed) -> Result<Kafka, Unusable> {
     let spec = &connection.spec;
     spec.bootstrap_servers.check()?;
-    if let Some(server) = spec.bootstrap_servers.servers().find(|server| has_impossible_port(server)) {
-        return Err(Unusable::Port(server.to_owned()));
-    }
     Ok(Kafka {
         bootstrap_servers: spec.bootstrap_servers.clone(),
         topic: request.topic.clone(),

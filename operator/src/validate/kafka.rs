@@ -3,7 +3,7 @@
 //! Every Secret of an endpoint's own cluster is in its own namespace. Must never mix the two: what a connection brings
 //! cannot be changed by an endpoint.
 
-use super::{Parsed, Problems, Reported, Request, connection, has_impossible_port};
+use super::{Parsed, Problems, Reported, Request, connection};
 use crate::model::{Kafka, KafkaSasl, KafkaTls, SecretEntry, SecretLocation};
 use headgate_crds::types::{BootstrapServers, SecretName};
 use headgate_crds::v1alpha1 as api;
@@ -19,7 +19,7 @@ pub(super) fn parse(request: &Request<'_>, problems: &mut Problems) -> Parsed<Ka
 
 fn own_cluster(request: &Request<'_>, servers: &BootstrapServers, problems: &mut Problems) -> Parsed<Kafka> {
     let kafka = &request.spec.kafka;
-    let servers = bootstrap_servers(servers, problems);
+    let servers = problems.text("spec.kafka.bootstrapServers", servers);
     let tls = kafka.tls.as_ref().map(|tls| own_tls(request, tls, problems));
     let sasl = kafka.sasl.as_ref().map(|sasl| own_sasl(request, sasl, problems));
     Ok(Kafka {
@@ -29,16 +29,6 @@ fn own_cluster(request: &Request<'_>, servers: &BootstrapServers, problems: &mut
         sasl: sasl.transpose()?,
         isolation: isolation(kafka.isolation),
     })
-}
-
-fn bootstrap_servers(servers: &BootstrapServers, problems: &mut Problems) -> Parsed<BootstrapServers> {
-    const FIELD: &str = "spec.kafka.bootstrapServers";
-    let servers = problems.text(FIELD, servers)?;
-    if let Some(server) = servers.servers().find(|server| has_impossible_port(server)) {
-        problems.invalid(FIELD, format!("{server} has no port from 1 to 65535: correct it"));
-        return Err(Reported);
-    }
-    Ok(servers)
 }
 
 fn own_tls(request: &Request<'_>, tls: &api::KafkaTls, problems: &mut Problems) -> Parsed<KafkaTls> {

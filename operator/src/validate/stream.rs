@@ -23,7 +23,7 @@ pub(super) fn parse(stream: &api::Stream, problems: &mut Problems) -> Parsed<Str
         event_type: event_type?.into(),
         filters: filters?,
         replay: Replay {
-            // `offered` reports what is out of range.
+            // `schema` reports what is out of range.
             ring_bytes: u64::try_from(stream.replay.ring_bytes).unwrap_or_default(),
             max_concurrent: unsigned(stream.replay.max_concurrent),
         },

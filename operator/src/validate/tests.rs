@@ -105,8 +105,14 @@ fn a_filter_is_bounded_as_a_whole() {
     assert_eq!(fields(&filter(13)), ["spec.stream.filters[0]"]);
     assert_eq!(fields(&json!({"stream": {"filters": vec![comparison.clone(); 16]}})), [""; 0]);
     assert_eq!(fields(&json!({"stream": {"filters": vec![comparison; 17]}})), ["spec.stream.filters"]);
-    for wrong in [json!({"any": []}), json!({"exact": {}}), json!({"exact": {"a": "x".repeat(257)}})] {
-        assert_eq!(fields(&json!({"stream": {"filters": [wrong]}})), ["spec.stream.filters[0]"], "{wrong}");
+    for (wrong, field) in [
+        (json!({"any": []}), "any"),
+        (json!({"exact": {}}), "exact"),
+        (json!({"exact": {"a": ""}}), "exact.a"),
+        (json!({"exact": {"a": "x".repeat(257)}}), "exact.a"),
+    ] {
+        let field = format!("spec.stream.filters[0].{field}");
+        assert_eq!(fields(&json!({"stream": {"filters": [wrong]}})), [field], "{wrong}");
     }
 }
 
