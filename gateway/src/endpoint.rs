@@ -42,6 +42,7 @@ pub struct Endpoint {
     /// Makes session names of different processes different.
     instance: u32,
     sessions: AtomicU64,
+    arrivals: AtomicU64,
 }
 
 impl Endpoint {
@@ -87,6 +88,7 @@ impl Endpoint {
             draining: AtomicBool::new(false),
             instance: getrandom::u32().unwrap_or_default(),
             sessions: AtomicU64::new(1),
+            arrivals: AtomicU64::new(0),
             config,
         })
     }
@@ -116,10 +118,11 @@ impl Endpoint {
         format!("{:08x}-{:x}", self.instance, self.sessions.fetch_add(1, Ordering::Relaxed)).into()
     }
 
-    /// Gives a client to the shard that has the fewest.
+    /// Gives a client to the next shard in turn.
     pub async fn join(&self, arrival: Arrival, admitted: Admitted) {
         let principal = admitted.principal.clone();
-        let Some(shard) = self.shards.iter().min_by_key(|shard| *shard.clients.borrow()) else { return };
+        let turn = self.arrivals.fetch_add(1, Ordering::Relaxed) as usize % self.shards.len();
+        let shard = &self.shards[turn];
         if shard.commands.send(Command::Join(arrival, Box::new(admitted))).await.is_err() {
             tracing::warn!("a client arrived after the last shard had ended; its connection is cut");
         }

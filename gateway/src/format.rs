@@ -30,6 +30,13 @@ pub struct Encoding {
     pub kafka_metadata: bool,
 }
 
+impl Encoding {
+    /// True if a message is a record's value and nothing else, so that a missing value has no form.
+    fn is_bare_raw(self) -> bool {
+        self.format == Format::Raw && self.envelope == Envelope::Plain
+    }
+}
+
 /// What is around an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Envelope {
@@ -56,8 +63,8 @@ pub enum Encoded {
 
 /// Appends one message with one record to `payload`.
 ///
-/// `cursor` is the position after the record. A record without a value is [`Encoded::Nothing`] in [`Format::Raw`]; one
-/// that is too large, or claims to be a CloudEvent and is not, is [`Encoded::Skipped`], except that raw streams pass
+/// `cursor` is the position after the record. A record without a value is [`Encoded::Nothing`] in [`Format::Raw`] without
+/// an envelope, and `null` with one; a record that is too large, or claims to be a CloudEvent and is not, is [`Encoded::Skipped`], except that raw streams pass
 /// the latter unchanged.
 pub fn encode(
     record: &Record,
@@ -69,12 +76,12 @@ pub fn encode(
     match &record.content {
         Content::Oversized { .. } => return Encoded::Skipped(GapReason::TooLarge),
         Content::Undecodable(_) if encoding.format != Format::Raw => return Encoded::Skipped(GapReason::Undecodable),
-        _ if encoding.format == Format::Raw && record.body == Body::Null => return Encoded::Nothing,
+        _ if encoding.is_bare_raw() && record.body == Body::Null => return Encoded::Nothing,
         _ => {}
     }
     let event = Event { record, context, encoding, cursor };
     match encoding.envelope {
-        Envelope::Plain if encoding.format == Format::Raw => return raw::write(record, payload),
+        Envelope::Plain if encoding.is_bare_raw() => return raw::write(record, payload),
         Envelope::Plain => event.write_json(payload),
         Envelope::HeadgateV1 => event.write_headgate_v1(payload),
         Envelope::ServerSentEvents => event.write_server_sent(payload),
@@ -311,6 +318,8 @@ mod tests {
                 let (outcome, plain) = encoded(&record, encoding, Some("AQA"));
                 let (name, data) = match outcome {
                     Encoded::Binary => ("binary", STANDARD.encode(&plain)),
+                    // Where there is an envelope, a missing value has a form.
+                    Encoded::Nothing => ("", "null".to_owned()),
                     _ => ("", String::from_utf8(plain).unwrap().replace("\r\n", "\n").replace('\r', "\n")),
                 };
                 prop_assert_eq!(read_server_sent(&stream), vec![(name.to_owned(), "AQA".to_owned(), data)]);

@@ -10,6 +10,7 @@
 //! * `relay`: connections that stay with their task
 //! * `page`: what a browser shows
 //! * `tls`: certificates, reloaded
+//! * `write_timeout`: answers that nobody reads
 
 mod admission;
 mod page;
@@ -18,6 +19,7 @@ pub mod serve;
 mod sse;
 pub mod tls;
 mod upgrade;
+mod write_timeout;
 
 use crate::endpoint::Endpoint;
 use crate::handshake::WebSocketRequest;

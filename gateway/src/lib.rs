@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A record's way: [`source`] reads it, [`record`] says what it is, [`shard`] takes it in, [`router`] finds the [`view`]s
-//! that may show it, [`filter`] decides, [`format`] and [`frame`] encode it once into the view's [`log`], and the shard
-//! sweeps the log to its sockets. A client's way: [`http`] admits it ([`limits`], [`handshake`], [`request`], [`auth`]),
+//! that may show it, [`filter`] decides, [`mod@format`] and [`frame`] encode it once into the view's [`log`], and the
+//! shard sweeps the log to its sockets. A client's way: [`http`] admits it ([`limits`], [`handshake`], [`request`], [`auth`]),
 //! [`start`] finds its position, and its shard lets it catch up from [`recent`] memory or a replay until it meets the live
 //! stream. [`app`] builds, runs and drains all of it. Nothing here knows Kubernetes; only [`source`] knows Kafka's client.
 

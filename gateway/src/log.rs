@@ -56,7 +56,11 @@ pub struct Log {
     head: u64,
     frames: u64,
     next_capacity: usize,
+    /// The head when the log was empty for the last time.
+    emptied_at: u64,
     bytes: usize,
+    /// The next frame starts a segment, and so a position, of its own.
+    sealed: bool,
 }
 
 impl Log {
@@ -96,9 +100,14 @@ impl Log {
         self.append(frame, Mark { end: 0, partition: -1, next: 0 }, now);
     }
 
+    /// Says that the stream begins again elsewhere: within a segment, positions only advance.
+    pub fn seal(&mut self) {
+        self.sealed = true;
+    }
+
     fn append(&mut self, frame: &[u8], mark: Mark, before: &Position) {
         let fits = self.segments.back().is_some_and(|s| s.bytes.len() + frame.len() <= s.bytes.capacity());
-        if !fits {
+        if !fits || self.sealed {
             self.start_segment(frame.len(), before);
         }
         let Some(segment) = self.segments.back_mut() else { return };
@@ -109,6 +118,7 @@ impl Log {
     }
 
     fn start_segment(&mut self, at_least: usize, position: &Position) {
+        self.sealed = false;
         let capacity = self.next_capacity.max(at_least);
         self.next_capacity = (self.next_capacity * SEGMENT_GROWTH).min(LARGEST_SEGMENT_BYTES);
         self.segments.push_back(Segment {
@@ -184,9 +194,11 @@ impl Log {
         while self.segments.front().is_some_and(|segment| segment.end() <= slowest) {
             self.evict();
         }
-        if self.segments.is_empty() {
-            // A log that everybody has read may stay quiet: its next segment is smaller again.
-            self.next_capacity = (self.next_capacity / 2).max(SMALLEST_SEGMENT_BYTES);
+        if self.segments.is_empty() && self.head > self.emptied_at {
+            // What comes together next time is about as much, and one segment means one write.
+            let held = (self.head - self.emptied_at).min(LARGEST_SEGMENT_BYTES as u64) as usize;
+            self.next_capacity = held.next_power_of_two().max(SMALLEST_SEGMENT_BYTES);
+            self.emptied_at = self.head;
         }
     }
 
@@ -222,6 +234,21 @@ mod tests {
     }
 
     #[test]
+    fn what_came_together_fits_one_segment_the_next_time() {
+        let mut log = log_of(&[200; 64]);
+        log.release(log.head());
+        for _ in 0..64 {
+            log.append_notice(&[7; 200], &Position::default());
+        }
+        assert_eq!(log.pending(log.start()).len(), 64 * 200);
+        log.release(log.head());
+        log.append_notice(&[7; 200], &Position::default());
+        log.release(log.head());
+        log.append_notice(&[7; 200], &Position::default());
+        assert_eq!(log.bytes(), SMALLEST_SEGMENT_BYTES);
+    }
+
+    #[test]
     fn a_frame_larger_than_a_segment_gets_its_own() {
         let log = log_of(&[10, LARGEST_SEGMENT_BYTES * 2, 10]);
         assert_eq!(log.pending(10).len(), LARGEST_SEGMENT_BYTES * 2);
@@ -235,6 +262,19 @@ mod tests {
         assert_eq!(log.position_at(15).map(|p| p.next(0)), Some(1));
         assert_eq!(log.position_at(30).map(|p| p.next(0)), Some(2));
         assert_eq!(log.newest_step(), 30);
+    }
+
+    #[test]
+    fn a_reader_behind_a_seal_is_where_the_stream_began_again() {
+        let mut log = log_of(&[10, 20, 30]);
+        log.seal();
+        log.append_notice(&[9; 5], &Position::new(vec![0]));
+        let again = log.head();
+        log.append_step(&[9; 5], 0, 1, &Position::new(vec![0]));
+        log.append_step(&[9; 5], 0, 2, &Position::new(vec![1]));
+        assert_eq!(log.position_at(30).map(|p| p.next(0)), Some(2));
+        assert_eq!(log.position_at(again).map(|p| p.next(0)), Some(0));
+        assert_eq!(log.position_at(again + 5).map(|p| p.next(0)), Some(1));
     }
 
     proptest! {

@@ -1,9 +1,9 @@
 //! Where records come from. Everything below this module, and nothing else in the gateway, knows Kafka's client library.
 //!
-//! * [`client_config`]: the settings of every consumer
-//! * [`live`]: one consumer that reads every partition, for all clients
-//! * [`replay`]: a bounded pool of consumers that read older records
-//! * [`lookup`]: offsets by time and by watermark
+//! * `client_config`: the settings of every consumer
+//! * `live`: one consumer that reads every partition, for all clients
+//! * `replay`: a bounded pool of consumers that read older records
+//! * `lookup`: offsets by time and by watermark
 //! * [`status`]: what is known about the connection to Kafka
 //!
 //! No consumer joins a group or commits anything: positions belong to clients.
@@ -13,6 +13,7 @@ mod events;
 mod live;
 mod lookup;
 mod record;
+mod repair;
 mod replay;
 pub mod status;
 
@@ -24,8 +25,8 @@ use crate::metrics::StreamMetrics;
 use crate::shard::Feed;
 use headgate_process::Latch;
 use headgate_wire::config::Kafka;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 

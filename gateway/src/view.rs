@@ -62,10 +62,12 @@ pub struct View {
     pub streaming: usize,
     /// The member that the sweep visits next.
     pub turn: usize,
-    /// Members visited in a row that had nothing to get; a full circle of them ends the sweep.
-    pub satisfied: usize,
+    /// Members visited in a row that can get nothing more; a full circle of them ends the sweep.
+    satisfied: usize,
+    /// Lowest position among those.
+    slowest_satisfied: u64,
     /// Lowest position seen in this circle: what the log may release at its end.
-    pub slowest: u64,
+    slowest: u64,
     /// In the shard's queue of views to sweep.
     pub queued: bool,
     /// The position that the last `cursor` message told.
@@ -84,6 +86,7 @@ impl View {
             streaming: 0,
             turn: 0,
             satisfied: 0,
+            slowest_satisfied: u64::MAX,
             slowest: u64::MAX,
             queued: false,
             cursor_sent: Position::default(),
@@ -91,13 +94,16 @@ impl View {
         }
     }
 
-    /// The member to visit now. At the end of a circle the log releases what everybody has.
+    /// The member to visit now; none once a whole circle can get nothing more. At the end of a circle the log releases
+    /// what everybody has.
     pub fn next_member(&mut self) -> Option<usize> {
+        if self.satisfied >= self.members.len() {
+            self.release(self.slowest_satisfied);
+            return None;
+        }
         if self.turn >= self.members.len() {
             self.turn = 0;
-            if self.slowest != u64::MAX {
-                self.log.release(self.slowest);
-            }
+            self.release(self.slowest);
             self.slowest = u64::MAX;
         }
         let member = self.members.get(self.turn).copied();
@@ -105,8 +111,86 @@ impl View {
         member
     }
 
-    /// True once a whole circle had nothing to get.
-    pub fn is_satisfied(&self) -> bool {
-        self.satisfied > self.members.len()
+    /// A member was visited. It stands at byte `at` if it reads from the log.
+    pub fn visited(&mut self, at: Option<u64>, can_get_more: bool) {
+        let at = at.unwrap_or(u64::MAX);
+        self.slowest = self.slowest.min(at);
+        if can_get_more {
+            self.begin_circle();
+        } else {
+            self.satisfied += 1;
+            self.slowest_satisfied = self.slowest_satisfied.min(at);
+        }
+    }
+
+    /// Every member must be visited again, because there is something new or the circle has changed.
+    pub fn begin_circle(&mut self) {
+        self.satisfied = 0;
+        self.slowest_satisfied = u64::MAX;
+    }
+
+    /// A member that this circle may not meet stands at byte `at`.
+    pub fn hold(&mut self, at: u64) {
+        self.slowest = self.slowest.min(at);
+        self.slowest_satisfied = self.slowest_satisfied.min(at);
+    }
+
+    fn release(&mut self, slowest: u64) {
+        if slowest != u64::MAX {
+            self.log.release(slowest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Envelope;
+    use headgate_wire::config::Format;
+
+    fn view(members: usize) -> View {
+        let encoding = Encoding { format: Format::Raw, envelope: Envelope::Plain, kafka_metadata: false };
+        let mut view = View::new(ViewSpec::new(Vec::new(), None, encoding));
+        view.members = (0..members).collect();
+        view.log.append_notice(b"frame", &Position::default());
+        view
+    }
+
+    #[test]
+    fn a_sweep_in_which_everybody_got_everything_visits_nobody_twice_and_leaves_an_empty_log() {
+        let mut view = view(3);
+        view.turn = 1;
+        for member in [1, 2, 0] {
+            assert_eq!(view.next_member(), Some(member));
+            view.visited(Some(view.log.head()), false);
+        }
+        assert_eq!(view.next_member(), None);
+        assert_eq!(view.log.bytes(), 0);
+    }
+
+    #[test]
+    fn a_member_that_can_get_more_is_visited_again_and_its_frames_stay() {
+        let mut view = view(2);
+        assert_eq!(view.next_member(), Some(0));
+        view.visited(Some(0), true);
+        for member in [1, 0] {
+            assert_eq!(view.next_member(), Some(member));
+            assert!(view.log.bytes() > 0);
+            view.visited(Some(view.log.head()), false);
+        }
+        assert_eq!(view.next_member(), None);
+        assert_eq!(view.log.bytes(), 0);
+    }
+
+    #[test]
+    fn a_blocked_member_ends_no_sweep_but_keeps_what_it_lacks() {
+        let mut view = view(2);
+        let places = [Some(0), Some(view.log.head())];
+        for at in places {
+            assert!(view.next_member().is_some());
+            view.visited(at, false);
+        }
+        assert_eq!(view.next_member(), None);
+        assert!(view.log.bytes() > 0);
     }
 }

@@ -1,7 +1,9 @@
 //! Sockets to requests: the accept loop, TLS, and HTTP/1.1 with bounds on everything that a stranger may use.
 
 use super::Streams;
+use super::relay::Cut;
 use super::tls::Tls;
+use super::write_timeout::WriteTimeout;
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -23,6 +25,9 @@ const MAX_HTTP_CONNECTIONS: usize = 4096;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take for its TLS handshake.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of an answer, or of a stream that stays with its task. More than shards give their
+/// clients, because theirs is the better reason.
+const WRITE_TIMEOUT: Duration = Duration::from_mins(2);
 /// Largest request head, in bytes.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// Most headers of a request.
@@ -90,8 +95,11 @@ async fn handle(stream: TcpStream, address: IpAddr, streams: Streams, tls: Optio
 }
 
 async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, address: IpAddr, streams: Streams) {
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let cut = Cut::default();
+    let end = cut.clone();
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let streams = streams.clone();
+        request.extensions_mut().insert(cut.clone());
         async move { Ok::<_, Infallible>(streams.answer(request.map(drop), address).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -99,9 +107,12 @@ async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, addr
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(WriteTimeout::new(stream, WRITE_TIMEOUT)), service)
         .with_upgrades();
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, %address, "HTTP connection ended");
+    tokio::select! {
+        result = connection => if let Err(error) = result {
+            tracing::debug!(%error, %address, "HTTP connection ended");
+        },
+        () = end.is_due() => tracing::debug!(%address, "a client that was closed reads nothing; its connection is cut"),
     }
 }

@@ -1,6 +1,7 @@
 //! `GET /{app}` with `Accept: text/event-stream`: the same stream for what cannot speak WebSocket (WHATWG HTML, 9.2).
 
 use super::admission::{self, Wanted};
+use super::relay::Cut;
 use crate::endpoint::Endpoint;
 use crate::format::Envelope;
 use crate::limits::Permit;
@@ -30,17 +31,27 @@ pub(super) async fn stream(
     let wanted = Wanted { envelope: Envelope::ServerSentEvents, format: None, protocol: "sse", bearer: None };
     let admitted = admission::admit(endpoint, &request, wanted, address, permit).await?;
     let (chunks, outgoing) = mpsc::channel(RELAY_CHUNKS);
-    // Nothing ever comes in, so nobody needs the way to the shard.
-    let (reply, _) = oneshot::channel();
-    endpoint.join(Arrival::Relay(chunks, reply), admitted).await;
-    let body = stream::unfold(outgoing, async |mut outgoing| {
-        outgoing.recv().await.map(|chunk| (Ok::<_, Infallible>(chunk), outgoing))
+    let (reply, port) = oneshot::channel();
+    let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
+    endpoint.join(Arrival::Relay(chunks, cut.forgotten(), reply), admitted).await;
+    // Nothing ever comes in. That the client has left shows when the server drops the body, and the sender with it.
+    let (present, left) = oneshot::channel::<Infallible>();
+    tokio::spawn(async move {
+        let _ = left.await;
+        if let Ok(port) = port.await {
+            port.gone().await;
+        }
+    });
+    let body = stream::unfold((outgoing, present), async |(mut outgoing, present)| {
+        outgoing.recv().await.map(|chunk| (Ok::<_, Infallible>(chunk), (outgoing, present)))
     });
     let mut response = Response::new(Body::from_stream(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Its end is the end of the connection, whose bound on flushing would meet the next request otherwise.
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     Ok(response)
 }

@@ -2,6 +2,7 @@
 
 use super::admission::{self, Wanted};
 use super::relay;
+use super::write_timeout::WriteTimeout;
 use crate::endpoint::Endpoint;
 use crate::format::Envelope;
 use crate::handshake::{Subprotocol, WebSocketRequest};
@@ -57,8 +58,8 @@ async fn take_over(endpoint: Arc<Endpoint>, on_upgrade: OnUpgrade, admitted: Adm
         Ok(upgraded) => upgraded,
         Err(error) => return tracing::debug!(%error, "a client left before its upgrade"),
     };
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => match parts.io.into_inner().into_std() {
+    match upgraded.downcast::<TokioIo<WriteTimeout<TcpStream>>>() {
+        Ok(parts) => match parts.io.into_inner().into_inner().into_std() {
             Ok(stream) => endpoint.join(Arrival::Tcp(stream, parts.read_buf), admitted).await,
             Err(error) => tracing::warn!(%error, "cannot take a socket over from the HTTP server; its client is cut"),
         },

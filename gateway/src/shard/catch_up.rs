@@ -22,6 +22,11 @@ const OUTBOX_TARGET_BYTES: usize = 64 * 1024;
 const STEPS_PER_TURN: u64 = 2048;
 /// A client that takes nothing for this long while it catches up is closed; it holds a replay that others may need.
 const STALLED_AFTER_MS: u64 = 30_000;
+/// A client that takes nothing for this long while others wait for it gets a replay of its own, in milliseconds.
+const OTHERS_WAIT_MS: u64 = 2_000;
+/// A shard that started a replay waits this long before it starts one for a single client, in milliseconds: if many
+/// come back at once, the next tick starts one for all.
+const COMPANY_MS: u64 = 500;
 
 /// Where a client reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +117,7 @@ impl<S: ClientSocket> Shard<S> {
             }
             Refill::NeedsReplay => {
                 self.wait_for_replay(index);
-                self.start_replays();
+                self.start_replays_if_alone();
                 false
             }
         }
@@ -155,6 +160,13 @@ impl<S: ClientSocket> Shard<S> {
         self.replays.waiting.push(index);
     }
 
+    /// Starts replays, unless others may soon come along that can share them.
+    pub(super) fn start_replays_if_alone(&mut self) {
+        if self.replays.last_start.is_none_or(|last| self.now.0.saturating_sub(last.0) >= COMPANY_MS) {
+            self.start_replays();
+        }
+    }
+
     /// Starts as many replays as are allowed, each for all clients that can share it.
     pub(super) fn start_replays(&mut self) {
         loop {
@@ -168,6 +180,7 @@ impl<S: ClientSocket> Shard<S> {
                 self.replays.waiting.splice(0..0, readers);
                 return;
             };
+            self.replays.last_start = Some(self.now);
             self.metrics.replays_started.inc();
             for reader in readers {
                 if let Some(catch_up) = self.catch_up_of(reader) {
@@ -183,9 +196,11 @@ impl<S: ClientSocket> Shard<S> {
         for index in self.catching_up.iter().copied().collect::<Vec<_>>() {
             let Some(client) = self.clients.get_mut(index).filter(|client| client.blocked) else { continue };
             let State::CatchingUp(catch_up) = &client.state else { continue };
-            if now.0.saturating_sub(catch_up.last_progress.0) > STALLED_AFTER_MS {
+            let stalled_ms = now.0.saturating_sub(catch_up.last_progress.0);
+            if stalled_ms > STALLED_AFTER_MS {
                 self.close(index, CloseReason::TooSlow);
             } else if let Reading::Replay(id, _) = catch_up.reading
+                && stalled_ms > OTHERS_WAIT_MS
                 && self.replays.get(id).is_some_and(|replay| replay.holds_up_others(index))
             {
                 self.wait_for_replay(index);
@@ -237,7 +252,11 @@ fn read_replay(
     writer: &mut OutboxWriter<'_>,
 ) -> bool {
     let Some(batch) = replay.batch(reader) else { return false };
-    let lossless = !batch.steps.iter().any(|step| matches!(step, ReplayStep::Entry(Entry::Gap(_))));
+    let is_lost = |step: &ReplayStep| match step {
+        ReplayStep::Entry(entry @ Entry::Gap(_)) => entry.is_new_at(&catch_up.position),
+        _ => false,
+    };
+    let lossless = !batch.steps.iter().any(is_lost);
     catch_up.ready_pending = catch_up.ready_pending.map(|resumed| resumed && lossless);
     writer.ready(catch_up);
     let mut next = step;

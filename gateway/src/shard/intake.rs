@@ -70,30 +70,40 @@ impl<S: ClientSocket> Shard<S> {
 
     /// The stream begins again elsewhere: everybody is told, and goes on from there.
     fn restart(&mut self, position: &Position, gaps: &[Gap]) {
-        for gap in gaps {
-            self.metrics.gaps.inc();
-            for view_index in self.views.iter().map(|(index, _)| index).collect::<Vec<_>>() {
-                self.show(view_index, &Entry::Gap(*gap));
-            }
-        }
         self.recent.restart(position.clone());
         self.after.clone_from(position);
+        self.encoder.position_changed();
+        for view_index in self.views.iter().map(|(index, _)| index).collect::<Vec<_>>() {
+            self.views[view_index].log.seal();
+            for gap in gaps {
+                self.metrics.gaps.inc();
+                self.show(view_index, &Entry::Gap(*gap));
+            }
+            // The cursor that its members have is one of the topic that was.
+            self.views[view_index].next_cursor = self.now;
+        }
         for index in self.catching_up.iter().copied().collect::<Vec<_>>() {
-            self.restart_catching_up(index, position, gaps);
+            self.restart_catching_up(index, gaps);
         }
     }
 
-    fn restart_catching_up(&mut self, index: usize, position: &Position, gaps: &[Gap]) {
+    fn restart_catching_up(&mut self, index: usize, gaps: &[Gap]) {
         let Some(client) = self.clients.get_mut(index) else { return };
         let State::CatchingUp(catch_up) = &mut client.state else { return };
-        if !gaps.is_empty() {
-            let encoding = self.views[client.view].spec.encoding;
-            for gap in gaps {
-                let frame = self.encoder.gap(*gap, &self.settings.context, encoding, position);
-                client.outbox.extend_from_slice(frame);
-            }
-            catch_up.position.clone_from(position);
+        let encoding = self.views[client.view].spec.encoding;
+        if !gaps.is_empty() && catch_up.ready_pending.take().is_some() {
+            let frame = self.encoder.ready(&catch_up.position, &client.audit.session, false, encoding);
+            client.outbox.extend_from_slice(frame);
         }
+        for gap in gaps {
+            // What it still lacks of other partitions is in Kafka.
+            let gap = Gap { from: catch_up.position.next(gap.partition), ..*gap };
+            catch_up.position.set(gap.partition, gap.to);
+            self.encoder.position_changed();
+            let frame = self.encoder.gap(gap, &self.settings.context, encoding, &catch_up.position);
+            client.outbox.extend_from_slice(frame);
+        }
+        self.encoder.position_changed();
         // Without a gap nothing was lost: what the client still lacks is in Kafka.
         match self.recent.first_wanted(&catch_up.position) {
             Some(first) => {

@@ -3,8 +3,9 @@
 use super::catch_up::{CatchUp, Reading};
 use super::client::{Client, ClientId, Join, Start, State};
 use super::{ClientSocket, Shard};
-use crate::format::Envelope;
+use crate::format::{Envelope, Gap};
 use crate::frame::{self, Inbound};
+use crate::position::Position;
 use crate::session::{Millis, Output, Session};
 use crate::view::{View, ViewSpec};
 use headgate_wire::CloseReason;
@@ -57,16 +58,33 @@ impl<S: ClientSocket> Shard<S> {
                 self.stream_from_head(index);
             }
             Start::At { position, resumed, gaps } => {
-                for gap in &gaps {
-                    let client = &mut self.clients[index];
-                    let encoding = self.views[client.view].spec.encoding;
-                    let frame = self.encoder.gap(*gap, &self.settings.context, encoding, &position);
-                    client.outbox.extend_from_slice(frame);
+                if gaps.is_empty() {
+                    self.catch_up_from(index, position, Some(resumed));
+                } else {
+                    self.tell_gaps(index, &position, &gaps);
+                    self.catch_up_from(index, position, None);
                 }
-                self.catch_up_from(index, position, Some(resumed && gaps.is_empty()));
             }
         }
         self.attend(index);
+    }
+
+    /// Says what is missing before `position`, after the message that must come first.
+    fn tell_gaps(&mut self, index: usize, position: &Position, gaps: &[Gap]) {
+        let client = &mut self.clients[index];
+        let encoding = self.views[client.view].spec.encoding;
+        let mut before = position.clone();
+        for gap in gaps {
+            before.set(gap.partition, gap.from);
+        }
+        let ready = self.encoder.ready(&before, &client.audit.session, false, encoding);
+        client.outbox.extend_from_slice(ready);
+        self.encoder.position_changed();
+        for gap in gaps {
+            let frame = self.encoder.gap(*gap, &self.settings.context, encoding, position);
+            client.outbox.extend_from_slice(frame);
+        }
+        self.encoder.position_changed();
     }
 
     fn say_ready(&mut self, index: usize) {
@@ -91,11 +109,11 @@ impl<S: ClientSocket> Shard<S> {
         client.state = State::Streaming;
         view.streaming += 1;
         // The sweep may have passed it in this circle already.
-        view.slowest = view.slowest.min(client.at);
+        view.hold(client.at);
         self.catching_up.remove(&index);
     }
 
-    pub(super) fn catch_up_from(&mut self, index: usize, position: crate::position::Position, ready: Option<bool>) {
+    pub(super) fn catch_up_from(&mut self, index: usize, position: Position, ready: Option<bool>) {
         let memory = self.recent.first_wanted(&position).map(Reading::Memory);
         let reading = memory.unwrap_or(Reading::Waiting);
         let catch_up = CatchUp { position, reading, ready_pending: ready, last_progress: self.now };
@@ -103,7 +121,7 @@ impl<S: ClientSocket> Shard<S> {
         self.catching_up.insert(index);
         if reading == Reading::Waiting {
             self.replays.waiting.push(index);
-            self.start_replays();
+            self.start_replays_if_alone();
         }
     }
 
@@ -250,10 +268,10 @@ impl<S: ClientSocket> Shard<S> {
             self.clients[moved].slot = slot;
             if self.clients[moved].is_streaming() {
                 // The sweep may not meet it again in this circle.
-                view.slowest = view.slowest.min(self.clients[moved].at);
+                view.hold(self.clients[moved].at);
             }
         }
-        view.satisfied = 0;
+        view.begin_circle();
         if view.members.is_empty() {
             let view = self.views.remove(view_index);
             self.router.remove(view_index, &view.spec);

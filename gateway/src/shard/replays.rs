@@ -5,6 +5,7 @@
 
 use crate::position::Position;
 use crate::recent::Entry;
+use crate::session::Millis;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::mpsc::SyncSender;
@@ -106,12 +107,14 @@ pub(super) struct ReplayTable {
     source: Box<dyn Replays>,
     running: HashMap<u64, Replay>,
     pub waiting: Vec<usize>,
+    /// When the newest replay was started.
+    pub last_start: Option<Millis>,
     next_id: u64,
 }
 
 impl ReplayTable {
     pub fn new(source: Box<dyn Replays>) -> Self {
-        Self { source, running: HashMap::new(), waiting: Vec::new(), next_id: 1 }
+        Self { source, running: HashMap::new(), waiting: Vec::new(), last_start: None, next_id: 1 }
     }
 
     pub fn get(&self, id: u64) -> Option<&Replay> {

@@ -26,6 +26,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 /// Batches of the live source that may wait for a shard.
 const FEED_CAPACITY: usize = 16;
@@ -50,8 +51,8 @@ pub type Check = Box<dyn Fn(&Principal) -> Result<(), CloseReason> + Send>;
 pub enum Arrival {
     /// A socket taken over from the HTTP server, and what the client sent already.
     Tcp(std::net::TcpStream, Bytes),
-    /// A task that keeps the connection; it learns where to deliver what the client sends.
-    Relay(mpsc::Sender<Bytes>, oneshot::Sender<InputPort>),
+    /// A task that keeps the connection; it learns that the client is forgotten, and where to deliver what it sends.
+    Relay(mpsc::Sender<Bytes>, CancellationToken, oneshot::Sender<InputPort>),
 }
 
 /// A client that may join, before it has a place.
@@ -281,7 +282,7 @@ impl Running {
                     return;
                 }
             },
-            Arrival::Relay(chunks, reply) => (Socket::Relay(chunks), None, Some(reply)),
+            Arrival::Relay(chunks, forgotten, reply) => (Socket::Relay(chunks, forgotten), None, Some(reply)),
         };
         let stream = if let Socket::Tcp(stream) = &socket { Some(stream.clone()) } else { None };
         let max_inbound_bytes = admitted.limits.max_inbound_bytes;

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Largest piece handed to a relay at once, in bytes.
 const RELAY_CHUNK_BYTES: usize = 64 * 1024;
@@ -35,15 +36,19 @@ pub trait ClientSocket: fmt::Debug {
 pub enum Socket {
     /// A socket of our own.
     Tcp(Arc<TcpStream>),
-    /// A task that writes for us.
-    Relay(mpsc::Sender<Bytes>),
+    /// A task that writes for us, and how it learns that the client is forgotten.
+    Relay(mpsc::Sender<Bytes>, CancellationToken),
 }
 
 impl ClientSocket for Socket {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Relay(relay) => {
+            // Straight to the system; only after tokio's own try has failed, its `writable` waits.
+            Self::Tcp(stream) => match socket2::SockRef::from(stream.as_ref()).send(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.try_write(bytes),
+                done => done,
+            },
+            Self::Relay(relay, _) => {
                 let chunk = &bytes[..bytes.len().min(RELAY_CHUNK_BYTES)];
                 match relay.try_reserve() {
                     Ok(permit) => {
@@ -63,16 +68,20 @@ impl ClientSocket for Socket {
                 // An error shows again, with its kind, at the next write.
                 let _ = stream.writable().await;
             }),
-            Self::Relay(relay) => Box::pin(async move {
+            Self::Relay(relay, _) => Box::pin(async move {
                 let _ = relay.reserve().await;
             }),
         }
     }
 
     fn shutdown(&self) {
-        if let Self::Tcp(stream) = self {
-            // Wakes the reader and any waiting writer; it fails only if the peer was faster.
-            let _ = socket2::SockRef::from(stream.as_ref()).shutdown(std::net::Shutdown::Both);
+        match self {
+            Self::Tcp(stream) => {
+                // Wakes the reader and any waiting writer; it fails only if the peer was faster.
+                let _ = socket2::SockRef::from(stream.as_ref()).shutdown(std::net::Shutdown::Both);
+            }
+            // The task may be stuck in a write that never ends.
+            Self::Relay(_, forgotten) => forgotten.cancel(),
         }
     }
 }

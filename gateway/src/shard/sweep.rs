@@ -12,17 +12,17 @@ impl<S: ClientSocket> Shard<S> {
         let Some(view_index) = self.to_sweep.pop_front() else { return false };
         for _ in 0..budget {
             let Some(view) = self.views.get_mut(view_index) else { return !self.to_sweep.is_empty() };
-            let member = if view.is_satisfied() { None } else { view.next_member() };
-            let Some(member) = member else {
+            let Some(member) = view.next_member() else {
                 view.queued = false;
                 return !self.to_sweep.is_empty();
             };
             let progressed = self.visit(member);
-            if let Some(view) = self.views.get_mut(view_index) {
-                view.satisfied = if progressed { 0 } else { view.satisfied + 1 };
-                if let Some(client) = self.clients.get(member).filter(|client| client.is_streaming()) {
-                    view.slowest = view.slowest.min(client.at);
-                }
+            // The visit may have ended the client, moved it to another view, and the view with it.
+            if let (Some(view), Some(client)) = (self.views.get_mut(view_index), self.clients.get(member))
+                && client.view == view_index
+            {
+                let at = client.is_streaming().then_some(client.at);
+                view.visited(at, progressed && at.is_some_and(|at| at < view.log.head()));
             }
         }
         self.to_sweep.push_back(view_index);
@@ -48,14 +48,14 @@ impl<S: ClientSocket> Shard<S> {
         let done = client.write(log);
         match done {
             Write::Progress(bytes) => {
-                self.metrics.writes.inc();
-                self.metrics.bytes_sent.inc_by(bytes as u64);
+                self.sent.writes += 1;
+                self.sent.bytes += bytes as u64;
                 if client.is_streaming() {
                     let frames = log.frames_before(client.at);
                     let delivered = frames.saturating_sub(client.frames_counted);
                     client.frames_counted = frames;
                     client.audit.messages += delivered;
-                    self.metrics.messages_sent.inc_by(delivered);
+                    self.sent.messages += delivered;
                 } else if let State::CatchingUp(catch_up) = &mut client.state {
                     catch_up.last_progress = self.now;
                 }
@@ -90,7 +90,7 @@ impl<S: ClientSocket> Shard<S> {
     /// Puts a view with new frames in line.
     pub(super) fn queue_sweep(&mut self, view_index: usize) {
         let Some(view) = self.views.get_mut(view_index) else { return };
-        view.satisfied = 0;
+        view.begin_circle();
         if !view.queued && view.streaming > 0 {
             view.queued = true;
             self.to_sweep.push_back(view_index);

@@ -3,7 +3,7 @@
 use super::{SourceError, SourceSettings};
 use headgate_wire::config::{Isolation, Kafka};
 use rdkafka::ClientConfig;
-use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use std::path::Path;
@@ -82,6 +82,11 @@ fn client_config(settings: &SourceSettings, purpose: Purpose) -> Result<ClientCo
             return Err(SourceError::Reserved(name.clone()));
         }
         config.set(name, value);
+    }
+    if purpose == Purpose::Live {
+        // `Events` needs to see when the topic is replaced.
+        let debug = kafka.properties.0.get("debug").map_or_else(String::new, |wanted| format!("{wanted},"));
+        config.set("debug", format!("{debug}topic")).set_log_level(RDKafkaLogLevel::Debug);
     }
     Ok(config)
 }

@@ -6,7 +6,12 @@ use rdkafka::Statistics;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
+use rdkafka::statistics::Broker;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A broker that owes answers and sends nothing for this long does not answer. Longer than any fetch may wait.
+const SILENT: Duration = Duration::from_secs(6);
 
 /// Receives them for one consumer.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +22,11 @@ pub(super) struct Events {
 
 impl ClientContext for Events {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if let Some(status) = &self.status
+            && is_replacement(message)
+        {
+            status.replaced();
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::warn!(target: "kafka", facility, "{message}");
@@ -30,8 +40,11 @@ impl ClientContext for Events {
 
     fn stats(&self, statistics: Statistics) {
         let Some(status) = &self.status else { return };
-        if statistics.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP") {
-            status.broker_up();
+        let silences = statistics.brokers.values().filter(|broker| broker.nodeid >= 0).filter_map(silence);
+        match silences.min() {
+            Some(silence) if silence < SILENT => status.broker_up(),
+            Some(silence) => status.silent(silence),
+            None => {}
         }
         for topic in statistics.topics.values() {
             for partition in topic.partitions.values().filter(|p| p.partition >= 0 && p.hi_offset >= 0) {
@@ -48,3 +61,31 @@ impl ClientContext for Events {
 }
 
 impl ConsumerContext for Events {}
+
+/// How long a connected broker has owed an answer; zero if it owes none.
+fn silence(broker: &Broker) -> Option<Duration> {
+    let owes = broker.waitresp_cnt > 0;
+    let idle = Duration::from_micros(u64::try_from(broker.rxidle).unwrap_or(0));
+    (broker.state == "UP").then_some(if owes { idle } else { Duration::ZERO })
+}
+
+/// Whether the library has noticed that the topic was deleted and made again. It goes on at the old offset nevertheless,
+/// and has no other way to say so than its log for `debug=topic`.
+fn is_replacement(message: &str) -> bool {
+    /// Base64 of the id of a topic that is not known yet: all zero.
+    const UNKNOWN: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+    message.split_once(" changed id from ").is_some_and(|(_, ids)| !ids.starts_with(UNKNOWN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_becomes_known_is_not_a_replacement() {
+        let changed = "[thrd:main]: Topic orders changed id from";
+        assert!(!is_replacement(&format!("{changed} AAAAAAAAAAAAAAAAAAAAAA to Xq2lDVqGSYyuUMm5UyjXVg")));
+        assert!(is_replacement(&format!("{changed} Xq2lDVqGSYyuUMm5UyjXVg to 9Zb0kq2LQ7-1mYb5wqXJfg")));
+        assert!(!is_replacement("[thrd:main]: Topic orders partition 0 Leader 1 Epoch 0"));
+    }
+}

@@ -6,8 +6,7 @@
 use super::client_config::{self, Purpose};
 use super::events::Events;
 use super::status::{self, KafkaState, SourceStatus};
-use super::{SourceError, SourceSettings, record};
-use crate::format::Gap;
+use super::{SourceError, SourceSettings, record, repair};
 use crate::position::Position;
 use crate::recent::Entry;
 use crate::shard::Feed;
@@ -38,6 +37,8 @@ const POLL: Duration = Duration::from_millis(100);
 const ASK: Duration = Duration::from_secs(5);
 /// Pause after a question that failed.
 const RETRY: Duration = Duration::from_millis(500);
+/// Callbacks served after a question that failed; more come while it waits for its answer.
+const CALLBACKS: usize = 64;
 /// Commands that may wait.
 const CONTROL_CAPACITY: usize = 16;
 
@@ -46,6 +47,8 @@ const CONTROL_CAPACITY: usize = 16;
 pub(super) enum Control {
     /// The topic has this many partitions.
     Partitions(i32),
+    /// The brokers say that there is no such topic.
+    TopicMissing,
     /// End.
     Stop,
 }
@@ -130,6 +133,8 @@ impl Live {
         loop {
             self.obey()?;
             self.poll_batch(&mut |_| ());
+            // A new topic may be empty, so that no record shows it.
+            self.needs_repair |= self.status.is_replaced();
             self.repair_if_needed()?;
         }
     }
@@ -163,6 +168,11 @@ impl Live {
         use rdkafka::Message as _;
         match polled {
             Ok(message) => {
+                if to.status.is_replaced() {
+                    // It would be taken for a later record of the topic that was.
+                    *to.needs_repair = true;
+                    return;
+                }
                 if !to.position.wants(message.partition(), message.offset()) {
                     return;
                 }
@@ -181,6 +191,10 @@ impl Live {
                         RDKafkaErrorCode::OffsetOutOfRange
                             | RDKafkaErrorCode::AutoOffsetReset
                             | RDKafkaErrorCode::NoOffset
+                            | RDKafkaErrorCode::UnknownTopic
+                            | RDKafkaErrorCode::UnknownTopicOrPartition
+                            | RDKafkaErrorCode::UnknownPartition
+                            | RDKafkaErrorCode::TopicAuthorizationFailed
                     )
                 );
                 to.status.client_error(code, &error.to_string());
@@ -214,28 +228,28 @@ impl Live {
             return ControlFlow::Continue(());
         }
         let watermarks = self.watermarks()?;
-        let before = self.position.clone();
-        let mut gaps = Vec::new();
-        let mut reset = false;
-        for (partition, (low, high)) in watermarks.iter().enumerate().map(|(p, marks)| (p as i32, *marks)) {
-            let next = before.next(partition);
-            if next > high {
-                reset = true;
-                self.position.set(partition, low);
-                gaps.push(Gap { partition, from: next, to: low, reason: GapReason::TopicReset });
-            } else if next < low {
-                self.position.set(partition, low);
-                gaps.push(Gap { partition, from: next, to: low, reason: GapReason::Retention });
-            }
+        let (position, gaps) = repair::continuation(&self.position, &watermarks, self.status.take_replaced());
+        self.position = position;
+        if !gaps.is_empty() {
+            tracing::warn!(?gaps, "the topic no longer has what would come next; going on with what it has");
         }
-        tracing::warn!(?gaps, "the topic no longer has what would come next; going on with what it has");
-        if reset {
+        if gaps.iter().any(|gap| gap.reason == GapReason::TopicReset) {
             self.tell(&Feed::Restart(self.position.clone(), gaps.into()));
         } else if !gaps.is_empty() {
             self.tell(&Feed::Entries(gaps.into_iter().map(Entry::Gap).collect()));
         }
         self.assign();
-        ControlFlow::Continue(())
+        self.status.receiving();
+        // Whatever is wrong for longer than that shows again.
+        self.pause()
+    }
+
+    /// Lets a moment pass, so that nothing is tried without end.
+    fn pause(&self) -> Step {
+        match self.control.recv_timeout(RETRY) {
+            Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => ControlFlow::Break(()),
+            Ok(_) | Err(RecvTimeoutError::Timeout) => ControlFlow::Continue(()),
+        }
     }
 
     fn assign(&mut self) {
@@ -264,12 +278,11 @@ impl Live {
                     self.status.problem(state, error.to_string());
                 }
             }
-            // Serves the library's callbacks, which know more about why.
-            let _ = self.consumer.poll(Duration::ZERO);
-            match self.control.recv_timeout(RETRY) {
-                Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return ControlFlow::Break(()),
-                Ok(Control::Partitions(_)) | Err(RecvTimeoutError::Timeout) => {}
+            // Serves the library's callbacks, which know more about why. Records among them are read again.
+            for _ in 0..CALLBACKS {
+                let _ = self.consumer.poll(Duration::ZERO);
             }
+            self.pause()?;
         }
     }
 
@@ -284,6 +297,7 @@ impl Live {
             match self.control.try_recv() {
                 Ok(Control::Stop) | Err(std::sync::mpsc::TryRecvError::Disconnected) => return ControlFlow::Break(()),
                 Err(std::sync::mpsc::TryRecvError::Empty) => return ControlFlow::Continue(()),
+                Ok(Control::TopicMissing) => self.needs_repair = true,
                 Ok(Control::Partitions(partitions)) => {
                     if partitions as usize > self.position.partitions() {
                         tracing::info!(

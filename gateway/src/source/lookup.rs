@@ -14,13 +14,15 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Questions that may wait; more are refused with "try again".
 const WAITING_QUESTIONS: usize = 256;
 /// How long one question may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a client waits for an answer, with the questions before its own.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Time between two looks at the number of partitions.
 const PARTITION_CHECK: Duration = Duration::from_secs(10);
 
@@ -74,14 +76,14 @@ impl Lookup {
     pub async fn watermarks(&self) -> Result<Watermarks, LookupError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Question::Watermarks(reply))?;
-        answer.await.unwrap_or(Err(LookupError::Unavailable))
+        in_time(answer).await
     }
 
     /// The first record of every partition whose time is at or after `time_ms` (milliseconds since 1970).
     pub async fn at_time(&self, time_ms: i64) -> Result<Position, LookupError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Question::At(time_ms, reply))?;
-        answer.await.unwrap_or(Err(LookupError::Unavailable))
+        in_time(answer).await
     }
 
     pub(super) fn stop(&self) {
@@ -97,6 +99,14 @@ impl Lookup {
     }
 }
 
+/// Waits for an answer, but not as long as all questions before it may take.
+async fn in_time<T>(answer: oneshot::Receiver<Result<T, LookupError>>) -> Result<T, LookupError> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) | Err(_) => Err(LookupError::Unavailable),
+    }
+}
+
 struct LookupThread {
     consumer: BaseConsumer<Events>,
     topic: String,
@@ -106,8 +116,12 @@ struct LookupThread {
 
 impl LookupThread {
     fn run(self) {
+        let mut next_check = Instant::now() + PARTITION_CHECK;
         loop {
-            match self.asked.recv_timeout(PARTITION_CHECK) {
+            match self.asked.recv_timeout(next_check.saturating_duration_since(Instant::now())) {
+                // Nobody waits any more.
+                Ok(Question::Watermarks(reply)) if reply.is_closed() => {}
+                Ok(Question::At(_, reply)) if reply.is_closed() => {}
                 Ok(Question::Watermarks(reply)) => {
                     // A client that has left does not read its answer.
                     let _ = reply.send(self.watermarks().map_err(|error| self.unavailable(&error)));
@@ -115,8 +129,13 @@ impl LookupThread {
                 Ok(Question::At(time_ms, reply)) => {
                     let _ = reply.send(self.at(time_ms).map_err(|error| self.unavailable(&error)));
                 }
-                Err(RecvTimeoutError::Timeout) => self.check_partitions(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Ok(Question::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // Questions that never end must not put it off.
+            if Instant::now() >= next_check {
+                self.check_partitions();
+                next_check = Instant::now() + PARTITION_CHECK;
             }
         }
     }
@@ -153,10 +172,16 @@ impl LookupThread {
     }
 
     fn check_partitions(&self) {
-        if let Ok(partitions) = partition_count(&self.consumer, &self.topic, TIMEOUT) {
-            // If the live consumer is busy for so long, the next look will do.
-            let _ = self.live.try_send(Control::Partitions(partitions));
-        }
+        let seen = match partition_count(&self.consumer, &self.topic, TIMEOUT) {
+            Ok(partitions) => Control::Partitions(partitions),
+            // The live consumer would wait for half a minute before it says so.
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                Control::TopicMissing
+            }
+            Err(_) => return,
+        };
+        // If the live consumer is busy for so long, the next look will do.
+        let _ = self.live.try_send(seen);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::position::Position;
 use headgate_process::Latch;
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Serialize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,8 @@ pub struct SourceStatus {
     inner: Mutex<Inner>,
     metrics: StreamMetrics,
     ready: Latch,
+    /// The topic is not the one that was read so far.
+    replaced: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -54,6 +57,8 @@ struct Inner {
     since: Instant,
     position: Position,
     started: bool,
+    /// When a broker last refused the credentials.
+    last_refusal: Option<Instant>,
 }
 
 /// What `/status` shows.
@@ -80,8 +85,9 @@ impl SourceStatus {
             since: Instant::now(),
             position: Position::default(),
             started: false,
+            last_refusal: None,
         };
-        Self { inner: Mutex::new(inner), metrics, ready }
+        Self { inner: Mutex::new(inner), metrics, ready, replaced: AtomicBool::new(false) }
     }
 
     /// The metrics of this stream.
@@ -137,6 +143,25 @@ impl SourceStatus {
         self.metrics.kafka_lag(partition, (high - next).max(0));
     }
 
+    /// The topic was deleted and made again.
+    pub(super) fn replaced(&self) {
+        self.replaced.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Acquire)
+    }
+
+    pub(super) fn take_replaced(&self) -> bool {
+        self.replaced.swap(false, Ordering::AcqRel)
+    }
+
+    /// Brokers are connected, but none of them has answered for a while.
+    pub(super) fn silent(&self, silence: Duration) {
+        let reason = format!("no broker has answered for {} s", silence.as_secs());
+        self.client_error(Some(RDKafkaErrorCode::OperationTimedOut), &reason);
+    }
+
     /// The client library reports an error.
     pub(super) fn client_error(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
         if let Some(state) = code.and_then(state_of) {
@@ -174,7 +199,8 @@ impl SourceStatus {
         /// How long a refused login explains broken connections.
         const AUTH_EXPLAINS: Duration = Duration::from_secs(30);
         let inner = self.lock();
-        inner.state == KafkaState::AuthenticationFailed && inner.since.elapsed() < AUTH_EXPLAINS
+        inner.state == KafkaState::AuthenticationFailed
+            && inner.last_refusal.is_some_and(|at| at.elapsed() < AUTH_EXPLAINS)
     }
 
     pub(super) fn set(&self, state: KafkaState, reason: Option<String>) {
@@ -187,6 +213,9 @@ impl SourceStatus {
                     tracing::warn!(state = other.as_str(), reason = reason.as_deref(), "Kafka is not usable; retrying");
                 }
             }
+        }
+        if state == KafkaState::AuthenticationFailed {
+            inner.last_refusal = Some(Instant::now());
         }
         inner.state = state;
         inner.reason = reason;

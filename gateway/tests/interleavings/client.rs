@@ -125,10 +125,15 @@ impl TestClient {
                 assert!(*from <= covered, "partition {partition}: gap {from}..{to} at {covered}");
                 // With a filter, a gap may begin or end among records that the filter would not have let through.
                 let filtered = self.filtered || self.mixed;
-                assert!(filtered || *from == covered && to > from, "partition {partition}: gap {from}..{to} at {covered}");
+                assert!(
+                    filtered || *from == covered && to > from,
+                    "partition {partition}: gap {from}..{to} at {covered}"
+                );
                 self.covered.advance(*partition, *to);
             }
-            ServerMessage::Ready { cursor, .. } | ServerMessage::Cursor { cursor } | ServerMessage::Draining { cursor, .. } => {
+            ServerMessage::Ready { cursor, .. }
+            | ServerMessage::Cursor { cursor }
+            | ServerMessage::Draining { cursor, .. } => {
                 self.remember(Some(cursor));
             }
             other => panic!("{other:?}"),

@@ -37,7 +37,10 @@ impl Topic {
             let parts = RecordParts {
                 partition: partition as i32,
                 offset,
-                headers: vec![Header { name: "subject".to_owned(), value: Some(Bytes::from_static(subject.as_bytes())) }],
+                headers: vec![Header {
+                    name: "subject".to_owned(),
+                    value: Some(Bytes::from_static(subject.as_bytes())),
+                }],
                 value: Some(Bytes::from(vec![b'x'; bytes])),
                 ..RecordParts::default()
             };
@@ -125,7 +128,8 @@ impl ManualReplays {
             Err(std::sync::mpsc::TryRecvError::Disconnected) => false,
             Err(std::sync::mpsc::TryRecvError::Empty) => true,
             Ok(()) => {
-                let mut steps: Vec<_> = topic.read(&mut replay.position, 7).into_iter().map(ReplayStep::Entry).collect();
+                let mut steps: Vec<_> =
+                    topic.read(&mut replay.position, 7).into_iter().map(ReplayStep::Entry).collect();
                 if steps.is_empty() && !replay.caught_up {
                     replay.caught_up = true;
                     steps = (0..PARTITIONS as i32).map(ReplayStep::CaughtUp).collect();
