@@ -31,6 +31,15 @@ pub enum Command {
     },
 }
 
+impl Command {
+    fn measurement(command: Option<Self>) -> Option<Measurement> {
+        match command {
+            Some(Self::Measure(measurement)) => Some(measurement),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Measurement {
     /// Deliveries per second and CPU time per delivery, beside a bare write loop
@@ -45,13 +54,10 @@ pub enum Measurement {
 
 impl Measurement {
     /// Each with its defaults.
-    pub fn all() -> [Self; 4] {
-        let defaults =
-            |name| Arguments::try_parse_from(["headgate-bench", name]).ok().and_then(|parsed| parsed.command);
-        ["fanout", "idle", "frozen", "kafka"].map(|name| match defaults(name) {
-            Some(Command::Measure(measurement)) => measurement,
-            _ => unreachable!("every measurement has defaults"),
-        })
+    pub fn all() -> Result<Vec<Self>, clap::Error> {
+        let parse = |name| Ok(Arguments::try_parse_from(["headgate-bench", name])?.command);
+        let commands = ["fanout", "idle", "frozen", "kafka"].into_iter().map(parse);
+        commands.filter_map(|command| command.map(Command::measurement).transpose()).collect()
     }
 }
 
@@ -69,11 +75,11 @@ pub struct Fanout {
     /// What clients ask for
     #[arg(long, value_enum, value_delimiter = ',', default_value = "raw,cloudevents")]
     pub format: Vec<Format>,
-    /// Times that each pair is measured
-    #[arg(long, default_value_t = 5)]
+    /// Times that each server has its turn
+    #[arg(long, default_value_t = 40)]
     pub rounds: usize,
-    /// Seconds of each measurement
-    #[arg(long, default_value_t = 2.0)]
+    /// Seconds of each turn: short ones in quick succession meet the same machine
+    #[arg(long, default_value_t = 0.2)]
     pub seconds: f64,
     /// Leaves out the run through Kafka
     #[arg(long)]

@@ -46,7 +46,7 @@ fn run(arguments: Arguments) -> Result<()> {
         },
         Some(Command::Pinned { core, program }) => placement::become_program(core, &program),
         Some(Command::Measure(measurement)) => measure(&[measurement], arguments.output),
-        None => measure(&Measurement::all(), arguments.output),
+        None => measure(&Measurement::all()?, arguments.output),
     }
 }
 

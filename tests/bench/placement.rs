@@ -1,7 +1,9 @@
 //! Which process runs where: the server on one core, everything else on another, and enough descriptors for both.
+//!
+//! Never takes a higher priority: others may be working on the machine. Short measurements in turns deal with that.
 
 use anyhow::{Context as _, Result};
-use rustix::process::{Resource, getrlimit, setpriority_process, setrlimit};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -11,16 +13,12 @@ use std::process::Command;
 pub const SERVER_CORE: usize = 0;
 /// The core of the clients and of Kafka.
 pub const CLIENT_CORE: usize = 1;
-/// Measured processes go before others, if the system allows it.
-const PRIORITY: i32 = -15;
 
 /// Prepares this process, and with it every process that it starts.
 pub fn prepare() -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     anyhow::ensure!(cores >= 2, "two cores are needed: one for the server, one for the clients");
     pin(CLIENT_CORE)?;
-    // Without the permission, other programs disturb a little more.
-    let _ = setpriority_process(None, PRIORITY);
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).context("cannot raise the number of open files")

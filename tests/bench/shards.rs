@@ -44,6 +44,8 @@ async fn run(settings: &Shards) -> Result<()> {
     if settings.skip {
         wire.stream.slow_client = SlowClient::SkipWithGap;
     }
+    // Nothing comes from there, so it need not be asked often.
+    wire.kafka.properties.0.remove("fetch.wait.max.ms");
     let app = wire.app.clone();
     let config = Config::load(wire, Vec::new())?;
     let endpoint = Arc::new(Endpoint::start(config, 1, Metrics::default().of(&app), Readiness::new().latch("kafka"))?);

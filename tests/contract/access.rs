@@ -187,7 +187,7 @@ async fn refusals_are_counted_by_status_and_word() -> Result<()> {
     let stage = Stage::open().await?;
     refused(&stage, "/orders?x=1", &[]).await?;
     let line = r#"requests_refused_total{app="orders",status="400",error="UnknownParameter"}"#;
-    eventually("the refusal to be counted", SOON, async || stage.metric(line).await.is_ok_and(|n| n == 1.0)).await
+    eventually("the refusal to be counted", SOON, async || stage.metric(line).await.is_ok_and(|n| n == 1)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -122,7 +122,7 @@ async fn a_clients_close_is_answered_with_its_code_and_the_connection_ends() -> 
         assert_eq!(client.frame().await?, Frame::End);
     }
     let line = r#"connections_closed_total{app="orders",code="1000",reason="bye"}"#;
-    eventually("three goodbyes", SOON, async || stage.metric(line).await.is_ok_and(|n| n == 3.0)).await
+    eventually("three goodbyes", SOON, async || stage.metric(line).await.is_ok_and(|n| n == 3)).await
 }
 
 /// W20

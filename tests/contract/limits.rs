@@ -45,6 +45,10 @@ async fn an_event_stream_whose_client_leaves_makes_room_at_once_and_not_at_the_n
     let stage = Stage::with(|config| config.limits.max_connections = 1).await?;
     let mut events = stage.raw().await?;
     assert_eq!(events.get("/orders", &[EVENTS]).await?.status, 200);
+    stage.produce_events("a", [1]).await?;
+    // After the cursor that follows an event, nothing is written that could fail.
+    events.until(r#""id":"1""#).await?;
+    events.until("event: cursor").await?;
     refused(&stage, &[], 503, "GatewayFull").await?;
     drop(events);
     eventually("a free place", SOON / 3, async || {

@@ -13,7 +13,7 @@ mod revocation;
 mod secrets;
 mod slow_clients;
 mod slow_headers;
-mod start;
 mod stage;
+mod start;
 mod streaming_http;
 mod tls;

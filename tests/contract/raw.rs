@@ -70,7 +70,9 @@ impl Raw {
     }
 
     pub async fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        Ok(tokio::time::timeout(DEADLINE, self.stream.write_all(bytes)).await.context("the gateway does not read")??)
+        Ok(tokio::time::timeout(DEADLINE, self.stream.write_all(bytes))
+            .await
+            .context("the gateway does not read")??)
     }
 
     /// One masked frame; `first` is FIN, RSV and opcode.
@@ -85,7 +87,7 @@ impl Raw {
     pub async fn request(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Answer> {
         let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", self.host);
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
         self.send(format!("{head}\r\n").as_bytes()).await?;
         self.answer().await
@@ -159,7 +161,11 @@ impl Raw {
                 return Ok(frame);
             }
             if !self.fill().await? {
-                ensure!(self.received.is_empty(), "the connection ended inside a frame of {} bytes", self.received.len());
+                ensure!(
+                    self.received.is_empty(),
+                    "the connection ended inside a frame of {} bytes",
+                    self.received.len()
+                );
                 return Ok(Frame::End);
             }
         }
@@ -209,11 +215,11 @@ pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         length @ 0..=125 => frame.push(0x80 | length as u8),
         length @ 126..=0xffff => {
-            frame.push(0x80 | 126);
+            frame.push(0xfe);
             frame.extend((length as u16).to_be_bytes());
         }
         length => {
-            frame.push(0x80 | 127);
+            frame.push(0xff);
             frame.extend((length as u64).to_be_bytes());
         }
     }

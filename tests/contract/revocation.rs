@@ -86,7 +86,7 @@ async fn a_keys_file_that_cannot_be_read_any_more_changes_nothing_and_an_empty_o
     let mut client = connected(&stage, &key).await?;
     mount_text(folder.path(), "..v2", "{ torn")?;
     eventually("the unusable file to be noticed", SOON, async || {
-        stage.gateway.metric("headgate_keys_stale").await.is_ok_and(|stale| stale == 1.0)
+        stage.gateway.metric("headgate_keys_stale").await.is_ok_and(|stale| stale > 0.0)
     })
     .await?;
     stage.produce_events("a", [1]).await?;
@@ -119,7 +119,7 @@ async fn a_key_that_expires_loses_its_sockets_on_time_even_one_that_does_not_rea
     let line = r#"connections_closed_total{app="orders",code="1008",reason="key expired"}"#;
     eventually("both of its sockets to be closed", SOON, async || {
         drop(client.fill().await);
-        stage.metric(line).await.is_ok_and(|n| n == 2.0)
+        stage.metric(line).await.is_ok_and(|n| n == 2)
     })
     .await?;
     assert_eq!(stage.raw().await?.upgrade("/orders", &[("authorization", &bearer(&ending))]).await?.status, 401);

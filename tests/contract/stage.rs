@@ -52,8 +52,8 @@ impl Stage {
     }
 
     /// Sum over the lines of one metric of the gateway, such as `connections` or `gaps_total`.
-    pub async fn metric(&self, name: &str) -> Result<f64> {
-        self.gateway.metric(&format!("headgate_gateway_{name}")).await
+    pub async fn metric(&self, name: &str) -> Result<usize> {
+        Ok(self.gateway.metric(&format!("headgate_gateway_{name}")).await? as usize)
     }
 }
 

@@ -33,17 +33,17 @@ impl Events {
 
     async fn block(&mut self) -> Result<Block> {
         loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
+            if let Some(end) = self.text.find("\n\n") {
+                let block: String = self.text.drain(..end + 2).collect();
                 let mut parsed = Block::default();
                 for line in block.lines() {
                     match line.split_once(": ") {
-                        Some(("event", value)) => parsed.name = value.to_owned(),
-                        Some(("id", value)) => parsed.id = value.to_owned(),
+                        Some(("event", value)) => value.clone_into(&mut parsed.name),
+                        Some(("id", value)) => value.clone_into(&mut parsed.id),
                         Some(("data", value)) => parsed.data += value,
                         _ => {}
                     }
                 }
-                self.text = rest.to_owned();
                 return Ok(parsed);
             }
             let size = usize::from_str_radix(self.raw.until("\r\n").await?.trim(), 16)?;
@@ -101,11 +101,13 @@ async fn a_last_event_id_that_is_no_cursor_is_refused_and_channels_and_formats_w
     assert_eq!(stage.raw().await?.get("/orders", &stale).await?.status, 400);
     let mut channel = Events::open(&stage, "/orders/b?format=raw", &[]).await?;
     channel.block().await?;
-    stage.kafka.produce([
-        Record::new(&stage.topic, "no").header("ce_subject", "a"),
-        Record::new(&stage.topic, "line one\nline two").header("ce_subject", "b"),
-    ])
-    .await?;
+    stage
+        .kafka
+        .produce([
+            Record::new(&stage.topic, "no").header("ce_subject", "a"),
+            Record::new(&stage.topic, "line one\nline two").header("ce_subject", "b"),
+        ])
+        .await?;
     assert!(channel.block().await?.data.contains("line one"));
     Ok(())
 }

@@ -126,17 +126,18 @@ async fn frozen_clients_behind_tls_and_event_streams_are_cut_in_bounded_time_and
     assert_eq!(events.get("/orders", &[("accept", "text/event-stream")]).await?.status, 200);
     let stage = &secure.stage;
     let port = secure.address().port();
-    let open = || headgate_tests::kafka::established(&std::fs::read_to_string("/proc/net/tcp").unwrap_or_default(), port);
+    let open =
+        || headgate_tests::kafka::established(&std::fs::read_to_string("/proc/net/tcp").unwrap_or_default(), port);
     assert_eq!(open(), 2);
     let mut partition = 0;
     eventually("both to be closed as too slow", SOON, async || {
         partition = (partition + 1) % 3;
         let record = Record::new(&stage.topic, vec![b'x'; 100_000]).partition(partition);
-        if stage.metric("slow_clients_total").await.is_ok_and(|slow| slow < 2.0) {
+        if stage.metric("slow_clients_total").await.is_ok_and(|slow| slow < 2) {
             return stage.kafka.produce([record]).await.is_err();
         }
         let line = r#"connections_closed_total{app="orders",code="1013""#;
-        stage.metric(line).await.is_ok_and(|closed| closed == 2.0)
+        stage.metric(line).await.is_ok_and(|closed| closed == 2)
     })
     .await?;
     eventually("both sockets to be gone", SOON, async || open() == 0).await

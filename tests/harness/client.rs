@@ -65,7 +65,9 @@ impl Client {
             let message = tokio::time::timeout(DEADLINE, self.socket.next()).await.context("no message in time")?;
             match message {
                 Some(Ok(Message::Text(text))) => return Ok(Ok(text.as_str().to_owned())),
-                Some(Ok(Message::Binary(bytes))) => return Ok(Ok(format!("binary:{}", String::from_utf8_lossy(&bytes)))),
+                Some(Ok(Message::Binary(bytes))) => {
+                    return Ok(Ok(format!("binary:{}", String::from_utf8_lossy(&bytes))));
+                }
                 Some(Ok(Message::Close(Some(frame)))) => {
                     return Ok(Err(Closed { code: frame.code.into(), reason: frame.reason.as_str().to_owned() }));
                 }
@@ -151,7 +153,9 @@ impl Seen {
                 self.gaps.push((*partition, *from, *to));
                 self.next.insert(*partition, *to);
             }
-            ServerMessage::Ready { cursor, .. } | ServerMessage::Cursor { cursor } | ServerMessage::Draining { cursor, .. } => {
+            ServerMessage::Ready { cursor, .. }
+            | ServerMessage::Cursor { cursor }
+            | ServerMessage::Draining { cursor, .. } => {
                 self.cursor = Some(cursor.clone());
             }
             _ => {}

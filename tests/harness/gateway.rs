@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The configuration of an open stream: anyone may read, free ports, a short drain. Change what the test is about.
+#[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "the text below is fixed, and every test reads it")]
 pub fn config(bootstrap: &str, topic: &str) -> GatewayConfig {
     let text = serde_json::json!({
         "app": "orders",
@@ -145,7 +146,7 @@ pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> R
     let mut stream = TcpStream::connect(address).await?;
     let mut request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
+        request.extend([name, ": ", value, "\r\n"]);
     }
     stream.write_all(format!("{request}\r\n").as_bytes()).await?;
     let mut answer = String::new();

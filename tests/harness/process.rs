@@ -14,6 +14,8 @@ use rustix::process::Signal;
 use crate::spawn::{Guarded, command};
 use crate::wait::eventually_ok;
 
+/// How the variables begin that our binaries read or refuse.
+const SETTINGS: [&str; 5] = ["HEADGATE_", "AUTH_", "KAFKA__", "PORT", "input"];
 /// How much of the log an error message quotes.
 const TAIL_LINES: usize = 30;
 
@@ -28,8 +30,16 @@ pub struct Process {
 
 impl Process {
     /// A command for one of our binaries, by its name (`headgate-gateway`, `headgate` …); add arguments and start it.
+    ///
+    /// It inherits no setting of ours: those of the tests begin alike, and a gateway refuses to start with unknown ones.
     pub fn command(name: &str) -> Result<Command> {
-        Ok(command(binary(name)?))
+        let mut command = command(binary(name)?);
+        for (variable, _) in std::env::vars_os() {
+            if SETTINGS.iter().any(|prefix| variable.to_string_lossy().starts_with(prefix)) {
+                command.env_remove(variable);
+            }
+        }
+        Ok(command)
     }
 
     /// Starts it.

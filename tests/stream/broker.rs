@@ -3,9 +3,14 @@
 //! Two at a time besides the shared one: each is a Java process, and the tests run on small machines.
 
 use anyhow::{Context as _, Result};
+use headgate_tests::gateway::Gateway;
 use headgate_tests::kafka::{RealKafka, Record};
+use headgate_tests::wait::eventually;
 use std::ops::Range;
+use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+const DEADLINE: Duration = Duration::from_secs(30);
 
 static PLACES: Semaphore = Semaphore::const_new(2);
 
@@ -23,6 +28,14 @@ impl OwnKafka {
         let place = PLACES.acquire().await.context("the places are never closed")?;
         Ok(Self { broker: RealKafka::start().await?, _place: place })
     }
+}
+
+/// Waits until a gateway has read `records` in all: clients that come then do not meet a stream in full flow.
+pub async fn wait_until_read(gateway: &Gateway, records: usize) -> Result<()> {
+    eventually(format!("the gateway to have read {records} records"), DEADLINE, async || {
+        gateway.metric("headgate_gateway_records_received_total").await.is_ok_and(|read| read >= records as f64)
+    })
+    .await
 }
 
 /// Plain records `{"n":…}`, spread evenly over the partitions.

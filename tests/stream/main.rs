@@ -3,11 +3,19 @@
 //! Tests that stop or count their broker have one of their own ([`broker`]); all others share one.
 
 mod broker;
+mod compaction;
 mod connections;
+mod crashes;
 mod filters;
 mod outage;
+mod producer;
 mod reader;
+mod records;
 mod resume;
 mod retention;
+mod security;
+mod server_sent_events;
 mod start;
 mod topic;
+mod transactions;
+mod wire_records;

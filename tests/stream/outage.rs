@@ -65,7 +65,7 @@ impl Scene {
         })
         .await?;
         assert_eq!(self.gateway.admin_get("/readyz").await?.0, 200);
-        assert_eq!(self.gateway.metric("headgate_gateway_kafka_up{").await?, 0.0);
+        assert!(self.gateway.metric("headgate_gateway_kafka_up{").await? < 1.0);
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl Scene {
             Ok(())
         })
         .await?;
-        assert_eq!(self.gateway.metric("headgate_gateway_kafka_up{").await?, 1.0);
+        assert!(self.gateway.metric("headgate_gateway_kafka_up{").await? > 0.0);
         Ok(())
     }
 

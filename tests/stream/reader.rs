@@ -1,11 +1,16 @@
 //! A client that remembers what it saw, over all of its connections, and notices what is out of order.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use headgate_tests::client::{Client, Closed};
 use headgate_wire::ServerMessage;
 use headgate_wire::message::GapReason;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long it may take until everything was seen. Pings keep a connection alive for ever.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// One event.
 #[derive(Debug, Clone)]
@@ -15,7 +20,7 @@ pub struct Event {
     /// Kafka offset.
     pub offset: i64,
     /// In the format of the connection.
-    pub event: Value,
+    pub content: Value,
 }
 
 /// Partition, first missing offset, first offset that is there again, reason.
@@ -37,7 +42,8 @@ pub struct History {
 impl History {
     /// The numbers in the data of the events, sorted: what came twice is there twice.
     pub fn numbers(&self) -> Vec<i64> {
-        let mut numbers: Vec<i64> = self.events.iter().filter_map(|event| event.event["data"]["n"].as_i64()).collect();
+        let mut numbers: Vec<i64> =
+            self.events.iter().filter_map(|event| event.content["data"]["n"].as_i64()).collect();
         numbers.sort_unstable();
         numbers
     }
@@ -51,7 +57,7 @@ impl History {
             ServerMessage::Event { cursor, partition, offset, event } => {
                 let next = self.next.insert(partition, offset + 1).unwrap_or(0);
                 ensure!(offset >= next, "partition {partition}: {offset} came where {next} or later was due");
-                self.events.push(Event { partition, offset, event });
+                self.events.push(Event { partition, offset, content: event });
                 self.cursor = cursor.unwrap_or_else(|| std::mem::take(&mut self.cursor));
             }
             ServerMessage::Gap { partition, from, to, reason } => {
@@ -95,32 +101,46 @@ impl Reader {
         Ok(Self { history, resumed, client })
     }
 
-    /// Reads one message.
+    /// Reads until `done` says that everything was seen.
     ///
     /// # Errors
-    /// If the connection ends, nothing comes in time, or what comes is out of order.
-    pub async fn read(&mut self) -> Result<()> {
-        match self.client.message().await? {
-            Ok(message) => self.history.take(message),
-            Err(Closed { code, reason }) => bail!("closed with {code} {reason}"),
+    /// If the connection ends, that takes too long, or something comes out of order.
+    pub async fn until(&mut self, done: impl Fn(&History) -> bool) -> Result<()> {
+        match self.until_closed_or(done).await? {
+            None => Ok(()),
+            Some(Closed { code, reason }) => bail!("closed with {code} {reason}"),
         }
+    }
+
+    /// Reads until `done`, or until the connection ends, however it does.
+    ///
+    /// # Errors
+    /// If that takes too long, or something comes out of order.
+    pub async fn until_closed_or(&mut self, done: impl Fn(&History) -> bool) -> Result<Option<Closed>> {
+        let reading = async {
+            while !done(&self.history) {
+                match self.client.message().await? {
+                    Ok(message) => self.history.take(message)?,
+                    Err(closed) => return Ok(Some(closed)),
+                }
+            }
+            Ok(None)
+        };
+        let outcome = timeout(DEADLINE, reading).await.unwrap_or_else(|_| bail!("not seen in {DEADLINE:?}"));
+        let (events, gaps) = (self.history.events.len(), &self.history.gaps);
+        outcome.with_context(|| format!("{events} events and the gaps {gaps:?} so far"))
     }
 
     /// Reads until `count` events were seen in all.
     pub async fn events(&mut self, count: usize) -> Result<()> {
-        while self.history.events.len() < count {
-            self.read().await?;
-        }
+        self.until(|history| history.events.len() >= count).await?;
         ensure!(self.history.events.len() == count, "{} events instead of {count}", self.history.events.len());
         Ok(())
     }
 
     /// Reads until `count` gaps were seen in all.
     pub async fn gaps(&mut self, count: usize) -> Result<()> {
-        while self.history.gaps.len() < count {
-            self.read().await?;
-        }
-        Ok(())
+        self.until(|history| history.gaps.len() >= count).await
     }
 
     /// Sends a message.

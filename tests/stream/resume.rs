@@ -1,6 +1,6 @@
 //! Clients that come back find exactly what they have not seen (W16, W18).
 
-use crate::broker::{numbered, padded};
+use crate::broker::{numbered, padded, wait_until_read};
 use crate::reader::{History, Reader};
 use anyhow::Result;
 use headgate_tests::gateway::{self, Gateway};
@@ -36,7 +36,7 @@ async fn a_near_cursor_resumes_from_memory() -> Result<()> {
     assert!(reader.resumed);
     reader.events(300).await?;
     assert_eq!(reader.history.numbers(), all(300));
-    assert_eq!(gateway.metric(REPLAYS).await?, 0.0);
+    assert!(gateway.metric(REPLAYS).await? < 1.0, "nothing need be read from Kafka");
     gateway.stop().await
 }
 
@@ -44,8 +44,8 @@ async fn a_near_cursor_resumes_from_memory() -> Result<()> {
 /// producers go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_far_cursor_resumes_by_a_replay_that_meets_the_live_stream() -> Result<()> {
-    const OLD: i64 = 6_000;
-    const LIVE: i64 = 4_000;
+    const OLD: i64 = 3_000;
+    const LIVE: i64 = 2_000;
     let kafka = RealKafka::shared().await?;
     let topic = unique("far");
     kafka.create_topic(&topic, 4, &[]).await?;
@@ -55,6 +55,7 @@ async fn a_far_cursor_resumes_by_a_replay_that_meets_the_live_stream() -> Result
     reader.events(57).await?;
     let history = reader.cut();
     kafka.produce_many(padded(&topic, 4, 100..OLD, 600)).await?;
+    wait_until_read(&gateway, OLD as usize).await?;
     // In small steps, so that the joint lies anywhere.
     let produce = async {
         for first in (OLD..OLD + LIVE).step_by(50) {
@@ -79,13 +80,17 @@ async fn a_far_cursor_resumes_by_a_replay_that_meets_the_live_stream() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_clients_that_resume_at_once_share_few_replays() -> Result<()> {
     const CLIENTS: usize = 50;
-    const RECORDS: i64 = 3_000;
+    /// Each shard starts one at once, and one more for everybody who has come by the next tick.
+    const MOST_REPLAYS: f64 = 16.0;
+    const RECORDS: i64 = 1_200;
     let kafka = RealKafka::shared().await?;
     let topic = unique("crowd");
     kafka.create_topic(&topic, 2, &[]).await?;
     let gateway = Gateway::start(small_ring(kafka, &topic)).await?;
     let begin = Reader::open(&gateway.url("/orders")).await?.cut();
     kafka.produce_many(padded(&topic, 2, 0..RECORDS, 1000)).await?;
+    // Otherwise some of them would meet a stream that is still moving too fast for a loaded machine.
+    wait_until_read(&gateway, RECORDS as usize).await?;
     let url = gateway.url("/orders");
     let resume = |history: History| async {
         let mut reader = Reader::resume(&url, history).await?;
@@ -95,7 +100,7 @@ async fn fifty_clients_that_resume_at_once_share_few_replays() -> Result<()> {
     };
     futures_util::future::try_join_all((0..CLIENTS).map(|_| resume(begin.clone()))).await?;
     let replays = gateway.metric(REPLAYS).await?;
-    assert!((1.0..=10.0).contains(&replays), "{replays} replays for {CLIENTS} clients");
+    assert!((1.0..=MOST_REPLAYS).contains(&replays), "{replays} replays for {CLIENTS} clients");
     gateway.stop().await
 }
 

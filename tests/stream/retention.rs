@@ -1,6 +1,6 @@
 //! What retention took before a client came back is told, exactly (W16).
 
-use crate::broker::{numbered, padded};
+use crate::broker::{numbered, padded, wait_until_read};
 use crate::reader::Reader;
 use anyhow::Result;
 use headgate_tests::gateway::{self, Gateway};
@@ -22,6 +22,7 @@ async fn a_cursor_that_retention_has_passed_gets_a_gap_of_exactly_the_missing_ra
     let history = reader.cut();
     // Far enough to be out of memory.
     kafka.produce_many(padded(&topic, 2, 100..4000, 1000)).await?;
+    wait_until_read(&gateway, 4000).await?;
     kafka.delete_records_before(&topic, 1, 700).await?;
     let mut reader = Reader::resume(&gateway.url("/orders"), history.clone()).await?;
     assert!(!reader.resumed, "something is missing");

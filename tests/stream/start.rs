@@ -26,9 +26,7 @@ async fn seen(kafka: &RealKafka, url: &str, topic: &str, marker: i64) -> Result<
     let mut reader = Reader::open(url).await?;
     assert!(!reader.resumed, "without a cursor there is nothing to resume");
     kafka.produce_many(numbered(topic, 2, marker..marker + 2)).await?;
-    while !reader.history.numbers().ends_with(&[marker, marker + 1]) {
-        reader.read().await?;
-    }
+    reader.until(|history| history.numbers().ends_with(&[marker, marker + 1])).await?;
     Ok(reader.history.numbers().into_iter().filter(|n| *n < 100).collect())
 }
 

@@ -109,10 +109,7 @@ impl RealKafka {
 }
 
 /// Produces many records, pipelined and in order, and gives their offsets once the broker has them all.
-pub(crate) async fn produce_many(
-    producer: &Producer,
-    records: impl IntoIterator<Item = Record>,
-) -> Result<Vec<i64>> {
+pub(crate) async fn produce_many(producer: &Producer, records: impl IntoIterator<Item = Record>) -> Result<Vec<i64>> {
     let mut pending = Vec::new();
     for record in records {
         let delivery = producer.send_result(future_record(&record));
