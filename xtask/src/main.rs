@@ -2,6 +2,7 @@
 //!
 //! Nothing of the product may depend on this package, and this package never depends on the product.
 
+mod bench;
 mod cache;
 mod generate;
 mod process;
@@ -28,6 +29,8 @@ enum Command {
     Test(test::Arguments),
     /// Only set up the servers of the tests, and print the variables that name them: eval "$(cargo xtask setup)"
     Setup,
+    /// Measure the gateway beside what the machine could do at best (Linux, two cores, about ten minutes)
+    Bench(bench::Arguments),
     /// Write the generated files anew: CRDs and their reference page
     Gen,
 }
@@ -46,6 +49,7 @@ fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Test(arguments) => test::run(arguments),
         Command::Setup => setup::run(),
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Gen => generate::run(),
     }
 }

@@ -13,7 +13,12 @@ use crate::{process, progress, setup, workspace};
 const ADVISORIES: Duration = Duration::from_mins(1);
 
 /// Every test target too, also those that a plain build leaves out.
-const EVERY_FEATURE: &str = "headgate-tests/real-servers,headgate-tests/browser";
+const EVERY_FEATURE: &str = if cfg!(target_os = "linux") {
+    "headgate-tests/real-servers,headgate-tests/browser,headgate-tests/bench"
+} else {
+    // The measuring program uses what only Linux has.
+    "headgate-tests/real-servers,headgate-tests/browser"
+};
 
 /// A check and what it is called.
 #[derive(Debug)]
