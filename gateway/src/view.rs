@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_member_ends_no_sweep_but_keeps_what_it_lacks() {
+    fn a_blocked_member_holds_up_no_sweep_and_keeps_what_it_lacks() {
         let mut view = view(2);
         let places = [Some(0), Some(view.log.head())];
         for at in places {
