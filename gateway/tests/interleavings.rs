@@ -132,3 +132,22 @@ fn a_client_that_joins_in_the_middle_of_a_sweep_keeps_what_the_others_have_alrea
     world.settle();
     world.assert_everybody_is_up_to_date();
 }
+
+#[test]
+fn a_client_that_changes_to_the_filter_that_it_has_takes_nothing_from_the_others() {
+    let mut world = World::new(600, 1000, SlowClient::Disconnect, 1);
+    for filtered in [false, true, false, true] {
+        world.connect_latest(filtered);
+    }
+    world.give_all_room();
+    world.turn(1);
+    world.topic.produce(0, 25, 1);
+    world.connect_latest(false);
+    world.read_live(1);
+    world.connect_latest(true);
+    world.change_filter(1, true);
+    world.read_live(3);
+    world.turn(2);
+    world.settle();
+    world.assert_everybody_is_up_to_date();
+}

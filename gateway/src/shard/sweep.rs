@@ -16,10 +16,12 @@ impl<S: ClientSocket> Shard<S> {
                 view.queued = false;
                 return !self.to_sweep.is_empty();
             };
+            let place = (view_index, view.turn - 1);
             let progressed = self.visit(member);
-            // The visit may have ended the client, moved it to another view, and the view with it.
+            // The visit may have ended the client or moved it, even within its view: then its old place has another
+            // member, which was not visited.
             if let (Some(view), Some(client)) = (self.views.get_mut(view_index), self.clients.get(member))
-                && client.view == view_index
+                && place == (client.view, client.slot)
             {
                 let at = client.is_streaming().then_some(client.at);
                 view.visited(at, progressed && at.is_some_and(|at| at < view.log.head()));
