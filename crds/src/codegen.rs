@@ -1,9 +1,10 @@
-//! What is generated from the types: the CRDs as YAML, and the field reference.
+//! What is generated from the types: the CRDs as YAML, the field reference, and the vocabulary of conditions.
 //!
 //! Owns the list of generated files, and the one command and the one test that keep them current. Must never contain a
 //! rule about a field; the types do.
 
 mod clean;
+mod conditions;
 mod reference;
 
 use crate::v1alpha1::{KafkaConnection, StreamEndpoint};
@@ -104,9 +105,12 @@ pub fn files() -> Result<Vec<(PathBuf, String)>, GenerateError> {
         if contents.len() > MAX_CRD_BYTES {
             return Err(GenerateError::TooLarge { path, bytes: contents.len() });
         }
+        // A packaged chart can contain only what lies in its folder.
+        files.push((PathBuf::from(format!("charts/headgate/files/crds/{plural}.yaml")), contents.clone()));
         files.push((path, contents));
         files.push((PathBuf::from(format!("docs/reference/{page}.md")), reference::page(annotated)));
     }
+    files.push((PathBuf::from("docs/reference/conditions.md"), conditions::page()));
     Ok(files)
 }
 

@@ -27,6 +27,13 @@ macro_rules! words {
                 }
             }
 
+            /// When it is used, in one sentence.
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($variant_doc),+).trim_ascii(),)+
+                }
+            }
+
             #[doc = $what]
             pub const fn $method(self) -> &'static str {
                 match self {
@@ -203,6 +210,12 @@ impl Reason {
                 | Self::GatewayApiMissing
         )
     }
+
+    /// Whether it withdraws a permission: what already runs is taken away, instead of being left as it is, because
+    /// nobody may go on reading what the platform team does not allow.
+    pub const fn withdraws(self) -> bool {
+        matches!(self, Self::TopicNotAllowed | Self::GuardrailExceeded | Self::NoDefaultConnection)
+    }
 }
 
 #[cfg(test)]
@@ -218,6 +231,13 @@ mod tests {
             assert!(word.starts_with(|c: char| c.is_ascii_uppercase()), "{word}");
             assert!(word.chars().all(|c| c.is_ascii_alphanumeric()), "{word}");
         }
+    }
+
+    #[test]
+    fn what_withdraws_a_permission_needs_a_change_by_somebody() {
+        let withdrawing: Vec<_> = Reason::ALL.iter().filter(|reason| reason.withdraws()).collect();
+        assert!(withdrawing.contains(&&Reason::TopicNotAllowed));
+        assert!(withdrawing.iter().all(|reason| reason.needs_change()), "{withdrawing:?}");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Keywords that are checked here, or that say nothing about whether a value is right.
 #[cfg(test)]
@@ -103,7 +104,7 @@ impl Check<'_> {
         self.size(schema, ("minLength", "maxLength"), length, "characters");
         if let Some(pattern) = schema["pattern"].as_str()
             && length <= schema["maxLength"].as_u64().unwrap_or(u64::MAX)
-            && !Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
+            && !matches(pattern, text)
         {
             self.report(match owner(schema) {
                 Some(owner) => format!("is not a valid {}: {}", owner.kind, owner.remedy),
@@ -203,6 +204,16 @@ impl Check<'_> {
             self.report(format!("must have at most {most} {unit}, and has {size}"));
         }
     }
+}
+
+/// Whether the text matches. Each pattern is compiled once; there are as many as the CRDs have.
+fn matches(pattern: &str, text: &str) -> bool {
+    static COMPILED: LazyLock<Mutex<BTreeMap<String, Option<Regex>>>> = LazyLock::new(Mutex::default);
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !compiled.contains_key(pattern) {
+        compiled.insert(pattern.to_owned(), Regex::new(pattern).ok());
+    }
+    compiled.get(pattern).is_some_and(|regex| regex.as_ref().is_some_and(|regex| regex.is_match(text)))
 }
 
 /// A type of JSON in words.
