@@ -1,28 +1,49 @@
-//! From a `StreamEndpoint` to what a gateway reads: the operator's pure steps.
+//! The operator: from a `StreamEndpoint` to gateway pods that serve it.
 //!
 //! ```text
-//! StreamEndpoint + References ──validate──► model::Endpoint ──build──► GatewayConfig ──► gateway.yaml
+//! dereference (reads) → validate (pure) → keys::plan (pure) → build (pure) → apply (writes) → status (pure, one write)
 //! ```
 //!
-//! | module | owns |
+//! | modules | own |
 //! |---|---|
-//! | [`references`] | what a spec points at, as data that somebody else has read |
-//! | [`mod@validate`] | the only reader of the spec: every rule, every problem, and the way into the model |
-//! | [`model`] | an endpoint that builders may trust |
-//! | [`settings`] | what the installation decides for all gateways: addresses and mount paths |
-//! | [`build`] | one file per thing that is made from the model |
+//! | [`controller`] | the order of the steps, what wakes them, what becomes known of them |
+//! | [`mod@dereference`], [`probe`] | everything that is read: the API server, the gateway pods |
+//! | [`references`], [`mod@validate`], [`credentials`], [`model`] | pure: every rule, every problem, an endpoint that builders may trust |
+//! | [`keys`], [`build`](mod@build), [`resources`], [`settings`] | pure: which keys, which children, one file per kind |
+//! | [`apply`](mod@apply) | the only writer of children |
+//! | [`status`] | pure: conditions, keys, address |
+//! | [`connection`] | the controller of `KafkaConnection`s |
+//! | [`app`], [`args`], [`leader`], [`discovery`], [`metrics`] | the process |
 //!
-//! Nothing here may know a client, a clock or randomness: the same input gives the same output, byte for byte, in a
-//! cluster and in `headgate dev`.
+//! The pure modules know no client, no clock and no randomness: the same input gives the same output, byte for byte, in a
+//! cluster and in `headgate dev`, which uses them as they are.
 #![deny(missing_docs)]
 
+pub mod api_server;
+pub mod app;
+pub mod apply;
+pub mod args;
 pub mod build;
+pub mod check_websocket;
+pub mod connection;
+pub mod controller;
+pub mod credentials;
+pub mod dereference;
+pub mod discovery;
+pub mod gateway_api;
+pub mod keys;
+pub mod leader;
+pub mod metrics;
 pub mod model;
+pub mod probe;
 pub mod references;
+pub mod resources;
 pub mod settings;
+pub mod status;
 pub mod validate;
 
-pub use build::{gateway_config, to_yaml};
+pub use app::App;
+pub use build::{build, gateway_config, to_yaml};
 pub use references::References;
 pub use settings::Settings;
 pub use validate::{Invalid, Problem, validate};

@@ -3,9 +3,12 @@
 //! Owns the shape. Every value is within its limits, every default is filled in, every reference is resolved; a section
 //! that the gateway takes as it is has the gateway's own type. Only [`validate`](crate::validate()) makes one.
 
+use crate::credentials::KafkaFiles;
 use headgate_crds::types::{
-    AppName, BootstrapServers, DataKey, EndpointName, KeyName, NamespaceName, SecretName, TopicName,
+    AppName, BootstrapServers, DataKey, EndpointName, Hostname, KeyName, NamespaceName, ObjectName, SecretName,
+    TopicName,
 };
+use headgate_crds::v1alpha1::{ParentRef, Pod};
 use headgate_wire::config::{Expiry, Isolation, Limits, PublicAccess, SaslMechanism, Stream};
 use headgate_wire::key::{KeyDigest, Permission};
 use std::collections::BTreeSet;
@@ -17,6 +20,8 @@ pub struct Endpoint {
     pub name: EndpointName,
     /// Namespace of the endpoint and of all its children.
     pub namespace: NamespaceName,
+    /// `metadata.uid`, by which children say whose they are; empty outside a cluster.
+    pub uid: String,
     /// First path segment of the stream.
     pub app: AppName,
     /// Where the records come from.
@@ -27,12 +32,68 @@ pub struct Endpoint {
     pub auth: Authentication,
     /// What is open to the public.
     pub public_access: PublicAccess,
-    /// Secret with the certificate that gateway pods present to clients; absent where something before them does.
-    pub certificate: Option<SecretName>,
+    /// Certificate that gateway pods present to clients; absent where something before them does, or nothing.
+    pub certificate: Option<Certificate>,
+    /// From where the stream can be reached.
+    pub exposure: Exposure,
     /// Bounds on what clients may use.
     pub limits: Limits,
     /// How long a stopping gateway takes to send its clients elsewhere.
     pub drain_seconds: u32,
+    /// Number of gateway pods; 0 while stopped.
+    pub replicas: u32,
+    /// Whether the endpoint is stopped on purpose.
+    pub stopped: bool,
+    /// What is added to the gateway pods.
+    pub pod: Pod,
+    /// When keys that Headgate issues are replaced; absent = only when it is asked for.
+    pub rotation: Option<Rotation>,
+}
+
+/// From where the stream can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exposure {
+    /// Within the cluster.
+    ClusterLocal,
+    /// Through an HTTPRoute of the Gateway API.
+    Gateway {
+        /// DNS name of the stream.
+        hostname: Hostname,
+        /// Gateways, or listeners of them, without repetitions: at least one.
+        parents: Vec<ParentRef>,
+    },
+    /// Through an Ingress.
+    Ingress {
+        /// DNS name of the stream.
+        hostname: Hostname,
+        /// Class of the Ingress; absent = the cluster's default.
+        class: Option<ObjectName>,
+        /// Secret with the certificate that the Ingress presents; absent = in clear.
+        tls_secret: Option<SecretName>,
+    },
+    /// Through a Service of type LoadBalancer.
+    LoadBalancer {
+        /// DNS name of the stream, if it has one.
+        hostname: Option<Hostname>,
+    },
+}
+
+/// A certificate that gateway pods present to clients, in the endpoint's namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Secret with `tls.crt` and `tls.key`.
+    pub secret: SecretName,
+    /// Digest of the certificate, without its key, so that a renewal can be told; absent where nobody read the Secret.
+    pub digest: Option<String>,
+}
+
+/// When keys that Headgate issues are replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// Age at which a key is replaced.
+    pub after_seconds: u32,
+    /// How long the previous key is accepted beside the new one; less than `after_seconds`.
+    pub overlap_seconds: u32,
 }
 
 /// The cluster and the topic, whoever named them: the endpoint itself or a `KafkaConnection`.
@@ -48,6 +109,8 @@ pub struct Kafka {
     pub sasl: Option<KafkaSasl>,
     /// Which records of transactions are seen.
     pub isolation: Isolation,
+    /// What gateway pods log in with; empty where nobody read Secrets, or where there is no log-in.
+    pub files: KafkaFiles,
 }
 
 /// TLS to the brokers.
@@ -64,7 +127,7 @@ pub struct KafkaTls {
 pub struct KafkaSasl {
     /// Mechanism.
     pub mechanism: SaslMechanism,
-    /// Secret with `password` and perhaps `username`.
+    /// Secret with user and password.
     pub credentials: SecretLocation,
 }
 

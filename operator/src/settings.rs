@@ -26,6 +26,13 @@ pub const CERTIFICATE_FILE: &str = "tls.crt";
 /// Key of the certificate for clients, in PEM.
 pub const KEY_FILE: &str = "tls.key";
 
+/// The domain of a cluster that was given no other.
+pub const DEFAULT_CLUSTER_DOMAIN: &str = "cluster.local";
+/// Image of the gateway pods, where the installation names none.
+pub const DEFAULT_IMAGE: &str = "headgate-gateway";
+/// How long a gateway pod that has to stop goes on as before, so that nothing sends it new clients when it refuses them.
+pub const DEFAULT_PRE_STOP_SECONDS: u32 = 5;
+
 /// What holds for every gateway. The default is a gateway pod's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -39,6 +46,34 @@ pub struct Settings {
     pub kafka_directory: PathBuf,
     /// Directory with the certificate for clients.
     pub tls_directory: PathBuf,
+    /// What every gateway pod has.
+    pub pods: PodSettings,
+    /// Domain under which Services have names, like `cluster.local`.
+    pub cluster_domain: String,
+    /// Who reaches gateway pods; absent = not our business, and there are no NetworkPolicies.
+    pub network_policy: Option<NetworkPolicySettings>,
+}
+
+/// What every gateway pod has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodSettings {
+    /// Image of the gateway.
+    pub image: String,
+    /// `Always`, `IfNotPresent` or `Never`.
+    pub image_pull_policy: String,
+    /// Secrets with which the image is pulled; each has to be in the namespace of the pods.
+    pub image_pull_secrets: Vec<String>,
+    /// How long a pod that has to stop goes on as before. 0 = not at all.
+    pub pre_stop_seconds: u32,
+}
+
+/// Who reaches gateway pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkPolicySettings {
+    /// Namespace of the operator, which asks the pods' admin port.
+    pub operator_namespace: String,
+    /// Other namespaces that may reach the admin port, like that of Prometheus.
+    pub admin_namespaces: Vec<String>,
 }
 
 impl Default for Settings {
@@ -49,6 +84,20 @@ impl Default for Settings {
             keys_file: [KEYS_MOUNT, KEYS_FILE].iter().collect(),
             kafka_directory: KAFKA_MOUNT.into(),
             tls_directory: TLS_MOUNT.into(),
+            pods: PodSettings::default(),
+            cluster_domain: DEFAULT_CLUSTER_DOMAIN.to_owned(),
+            network_policy: None,
+        }
+    }
+}
+
+impl Default for PodSettings {
+    fn default() -> Self {
+        Self {
+            image: DEFAULT_IMAGE.to_owned(),
+            image_pull_policy: "IfNotPresent".to_owned(),
+            image_pull_secrets: Vec::new(),
+            pre_stop_seconds: DEFAULT_PRE_STOP_SECONDS,
         }
     }
 }

@@ -9,23 +9,32 @@
 //! | `schema` | what the API server refuses, with its own rules |
 //! | `offered` | what the API has and the gateways of this version do not |
 //! | `connection`, `guardrails` | what the platform team does not allow |
+//! | `conflicts` | what another endpoint has already |
+//! | `secrets` | Secrets that are missing or cannot be used |
 //! | `kafka`, `stream`, `auth`, `access` | values that their section of the model cannot hold |
+//! | `platform` | a `KafkaConnection` by itself |
 
 mod access;
 mod auth;
+mod conflicts;
 mod connection;
 mod filters;
 mod guardrails;
 mod kafka;
 mod offered;
+mod platform;
 mod schema;
+mod secrets;
 mod stream;
 
-use crate::model::Endpoint;
+pub use platform::{connection_problems, connection_secrets};
+pub use secrets::wanted_secrets;
+
+use crate::model::{Endpoint, Rotation};
 use crate::references::References;
 use headgate_crds::reasons::Reason;
 use headgate_crds::types::{AppName, EndpointName, InvalidName, NamespaceName, Text, TopicName};
-use headgate_crds::v1alpha1::{Limits, StreamEndpointSpec};
+use headgate_crds::v1alpha1::{self as api, Limits, StreamEndpointSpec};
 use headgate_crds::{StreamEndpoint, names};
 use std::fmt;
 
@@ -94,6 +103,8 @@ impl Problems {
     /// In an order that depends on nothing but the problems, or the status would change without a cause.
     fn into_invalid(mut self) -> Invalid {
         self.0.sort_by(|a, b| (&a.field, &a.message).cmp(&(&b.field, &b.message)));
+        // Sections that depend on the same value report it each.
+        self.0.dedup();
         Invalid { problems: self.0 }
     }
 
@@ -129,28 +140,34 @@ fn parse(endpoint: &StreamEndpoint, references: &References, problems: &mut Prob
     let namespace = namespace(endpoint, problems);
     let app = problems.text("spec.app", &spec.app);
     let topic = problems.text("spec.topic", &spec.topic);
-    let kafka = match (&namespace, &app, &topic) {
-        (Ok(namespace), Ok(app), Ok(topic)) => {
-            kafka::parse(&Request { namespace, app, topic, spec, references }, problems)
-        }
-        // What may be used depends on all three.
-        _ => Err(Reported),
-    };
     let stream = stream::parse(&spec.stream, problems);
     let auth = auth::parse(&spec.auth, problems);
     let public_access = access::parse(&spec.public_access, problems);
-    let certificate = access::certificate(&spec.public_access, problems);
+    let exposure = access::exposure(&spec.public_access, problems);
+    // What may be used, and what is taken, depends on all three.
+    let (Ok(namespace), Ok(app), Ok(topic)) = (namespace, app, topic) else { return Err(Reported) };
+    let request = Request { namespace: &namespace, app: &app, topic: &topic, spec, references };
+    conflicts::check(&request, problems);
+    let kafka = kafka::parse(&request, problems).and_then(|cluster| secrets::log_in(&request, cluster, problems));
+    let certificate = secrets::certificate(&request, problems);
+    let kafka = kafka?;
     Ok(Endpoint {
         name: name?,
-        namespace: namespace?,
-        app: app?,
-        kafka: kafka?,
+        uid: endpoint.metadata.uid.clone().unwrap_or_default(),
+        kafka,
         stream: stream?,
         auth: auth?,
         public_access: public_access?,
         certificate: certificate?,
+        exposure: exposure?,
         limits: limits(&spec.limits),
         drain_seconds: unsigned(spec.drain_seconds),
+        replicas: if spec.stopped { 0 } else { unsigned(spec.replicas) },
+        stopped: spec.stopped,
+        pod: spec.pod.clone(),
+        rotation: spec.auth.rotation.map(rotation),
+        namespace,
+        app,
     })
 }
 
@@ -188,6 +205,10 @@ fn limits(limits: &Limits) -> headgate_wire::config::Limits {
         ping_seconds: unsigned(limits.ping_seconds),
         max_connection_age_seconds: unsigned(limits.max_connection_age_seconds),
     }
+}
+
+fn rotation(rotation: api::Rotation) -> Rotation {
+    Rotation { after_seconds: unsigned(rotation.after_seconds), overlap_seconds: unsigned(rotation.overlap_seconds) }
 }
 
 /// A number as the gateway has it. `schema` reports the negative ones with all others that are out of range.

@@ -6,7 +6,9 @@
 //! An endpoint is allowed by one entry as a whole: the first one that allows everything it asks for. Entries are never
 //! added up, so that the guardrails and the credentials of an entry always belong to its own topics.
 
+use super::kafka::Cluster;
 use super::{Parsed, Problems, Reported, Request, guardrails, kafka};
+use crate::credentials::KafkaFiles;
 use crate::model::{Kafka, KafkaSasl, KafkaTls, SecretEntry, SecretLocation};
 use headgate_crds::names::ANNOTATION_DEFAULT_CONNECTION;
 use headgate_crds::reasons::Reason;
@@ -16,7 +18,7 @@ use kube::core::{Selector, SelectorExt as _};
 use std::collections::BTreeMap;
 
 /// The cluster of the connection, if the endpoint may use it.
-pub(super) fn resolve(request: &Request<'_>, problems: &mut Problems) -> Parsed<Kafka> {
+pub(super) fn resolve(request: &Request<'_>, problems: &mut Problems) -> Parsed<Cluster> {
     let connection = find(request, problems)?;
     let candidates = connection.iter().flat_map(|connection| connection.spec.allowed.iter().map(|a| (*connection, a)));
     let labels = &request.references.namespace_labels;
@@ -24,18 +26,20 @@ pub(super) fn resolve(request: &Request<'_>, problems: &mut Problems) -> Parsed<
         selects(allowed, labels) && matches_any(&allowed.topics, request, request.topic.as_str())
     });
     // The first of those with the fewest problems.
-    let judged = usable.map(|(connection, allowed)| (connection, allowed, guardrails::violations(request, allowed)));
+    let judged =
+        usable.map(|(connection, allowed)| (connection, allowed, guardrails::violations(request, connection, allowed)));
     let Some((connection, allowed, violations)) = judged.min_by_key(|(_, _, violations)| violations.len()) else {
         problems.add(Reason::TopicNotAllowed, "spec.topic", not_allowed(request));
         return Err(Reported);
     };
     problems.0.extend(violations);
-    cluster(request, connection, allowed).map_err(|why| {
-        let name = connection.metadata.name.as_deref().unwrap_or_default();
+    let name = connection.metadata.name.clone().unwrap_or_default();
+    let kafka = cluster(request, connection, allowed).map_err(|why| {
         let message = format!("the KafkaConnection {name} cannot be used: {why}; ask the platform team to correct it");
         problems.invalid("spec.kafka", message);
         Reported
-    })
+    })?;
+    Ok(Cluster { kafka, connection: Some(name) })
 }
 
 /// The connection that is meant; `None` if it is named and does not exist.
@@ -64,7 +68,8 @@ fn find<'a>(request: &Request<'a>, problems: &mut Problems) -> Parsed<Option<&'a
     Err(Reported)
 }
 
-fn is_default(connection: &KafkaConnection) -> bool {
+/// Whether the connection is for endpoints that name none.
+pub(super) fn is_default(connection: &KafkaConnection) -> bool {
     let annotations = connection.metadata.annotations.as_ref();
     annotations.and_then(|a| a.get(ANNOTATION_DEFAULT_CONNECTION)).is_some_and(|value| value == "true")
 }
@@ -100,7 +105,7 @@ pub(super) fn matches_any(patterns: &[TopicPattern], request: &Request<'_>, topi
 
 /// Why a connection cannot be used by anybody.
 #[derive(Debug, thiserror::Error)]
-enum Unusable {
+pub(super) enum Unusable {
     #[error(transparent)]
     Name(#[from] InvalidName),
     #[error("its SASL mechanism OAuthBearer is not offered by gateways of this version")]
@@ -118,10 +123,12 @@ fn cluster(request: &Request<'_>, connection: &KafkaConnection, allowed: &Allowe
         tls: spec.tls.as_ref().map(tls).transpose()?,
         sasl: sasl(request, spec.sasl.as_ref(), allowed)?,
         isolation: kafka::isolation(request.spec.kafka.isolation),
+        files: KafkaFiles::default(),
     })
 }
 
-fn tls(tls: &ConnectionTls) -> Result<KafkaTls, Unusable> {
+/// How the connection is encrypted.
+pub(super) fn tls(tls: &ConnectionTls) -> Result<KafkaTls, Unusable> {
     let authority = tls.ca_secret_ref.as_ref().map(|ca| {
         ca.key.check()?;
         let secret = NamespacedSecretRef { namespace: ca.namespace.clone(), name: ca.name.clone() };
@@ -153,7 +160,8 @@ fn sasl(
     Ok(Some(KafkaSasl { mechanism, credentials }))
 }
 
-fn location(secret: &NamespacedSecretRef) -> Result<SecretLocation, Unusable> {
+/// Where a Secret is.
+pub(super) fn location(secret: &NamespacedSecretRef) -> Result<SecretLocation, Unusable> {
     secret.namespace.check()?;
     secret.name.check()?;
     Ok(SecretLocation { namespace: secret.namespace.clone(), name: secret.name.clone() })

@@ -4,9 +4,10 @@
 //! business.
 
 use super::{Problem, Problems, Request, connection};
+use crate::references::Neighbour;
 use headgate_crds::reasons::Reason;
 use headgate_crds::types::{HostnamePattern, Text};
-use headgate_crds::v1alpha1::{Allowed, AnonymousAccess, Guardrails, PublicAccess};
+use headgate_crds::v1alpha1::{Allowed, AnonymousAccess, Guardrails, KafkaConnection, PublicAccess};
 
 /// Host name patterns that a message lists.
 const LISTED_PATTERNS: usize = 5;
@@ -14,12 +15,12 @@ const LISTED_PATTERNS: usize = 5;
 const ASK: &str = "or ask the platform team to widen the guardrails";
 
 /// What the endpoint asks for beyond the entry.
-pub(super) fn violations(request: &Request<'_>, allowed: &Allowed) -> Vec<Problem> {
+pub(super) fn violations(request: &Request<'_>, connection: &KafkaConnection, allowed: &Allowed) -> Vec<Problem> {
     let mut problems = Problems::default();
     publish(request, allowed, &mut problems);
     let Guardrails { max_endpoints, max_replicas_per_endpoint, anonymous, .. } = &allowed.guardrails;
     let access = &request.spec.public_access;
-    if i64::from(request.references.earlier_endpoints) >= i64::from(*max_endpoints) {
+    if !usize::try_from(*max_endpoints).is_ok_and(|most| earlier_endpoints(request, connection) < most) {
         let message = format!(
             "the KafkaConnection allows a namespace {max_endpoints} StreamEndpoints, and {} has them: delete one, {ASK}",
             request.namespace
@@ -39,6 +40,16 @@ pub(super) fn violations(request: &Request<'_>, allowed: &Allowed) -> Vec<Proble
     exposure(access, &allowed.guardrails, &mut problems);
     hostname(request, &allowed.guardrails.hostnames, &mut problems);
     problems.0
+}
+
+/// Endpoints of the namespace that came before this one and use the same connection, whether they name it or not.
+fn earlier_endpoints(request: &Request<'_>, connection: &KafkaConnection) -> usize {
+    let uses_it = |neighbour: &&Neighbour| match &neighbour.connection {
+        _ if neighbour.own_cluster || neighbour.namespace != request.namespace.as_str() => false,
+        Some(name) => connection.metadata.name.as_ref() == Some(name),
+        None => connection::is_default(connection),
+    };
+    request.references.earlier.iter().filter(uses_it).count()
 }
 
 fn publish(request: &Request<'_>, allowed: &Allowed, problems: &mut Problems) {

@@ -4,15 +4,25 @@
 //! cannot be changed by an endpoint.
 
 use super::{Parsed, Problems, Reported, Request, connection};
+use crate::credentials::KafkaFiles;
 use crate::model::{Kafka, KafkaSasl, KafkaTls, SecretEntry, SecretLocation};
 use headgate_crds::types::{BootstrapServers, SecretName};
 use headgate_crds::v1alpha1 as api;
 use headgate_wire::config::{Isolation, SaslMechanism};
 
-/// The cluster, if it may be used, and how to log in.
-pub(super) fn parse(request: &Request<'_>, problems: &mut Problems) -> Parsed<Kafka> {
+/// A cluster, and which `KafkaConnection` it is known from.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    /// The cluster, still without the content of Secrets.
+    pub(super) kafka: Kafka,
+    /// Name of the connection; absent = the endpoint's own cluster.
+    pub(super) connection: Option<String>,
+}
+
+/// The cluster, if it may be used, and where the credentials for it are.
+pub(super) fn parse(request: &Request<'_>, problems: &mut Problems) -> Parsed<Cluster> {
     match &request.spec.kafka.bootstrap_servers {
-        Some(servers) => own_cluster(request, servers, problems),
+        Some(servers) => own_cluster(request, servers, problems).map(|kafka| Cluster { kafka, connection: None }),
         None => connection::resolve(request, problems),
     }
 }
@@ -28,6 +38,7 @@ fn own_cluster(request: &Request<'_>, servers: &BootstrapServers, problems: &mut
         tls: tls.transpose()?,
         sasl: sasl.transpose()?,
         isolation: isolation(kafka.isolation),
+        files: KafkaFiles::default(),
     })
 }
 

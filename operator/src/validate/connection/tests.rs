@@ -4,9 +4,14 @@
     reason = "the result is what is tested; the rest of a test is right, or it has failed"
 )]
 
+use super::super::{Request, guardrails};
 use crate::model::Endpoint;
+use crate::references::Neighbour;
 use crate::{Invalid, References, validate};
+use headgate_crds::KafkaConnection;
 use headgate_crds::reasons::Reason;
+use headgate_crds::types::{AppName, NamespaceName, TopicName};
+use headgate_crds::v1alpha1::Exposure;
 use serde_json::{Value, json};
 
 /// The topic `shop.orders` for the namespace `shop`, with this entry's further members.
@@ -14,6 +19,20 @@ fn entry(more: &Value) -> Value {
     let mut entry = json!({"namespaces": {"selector": {}}, "topics": ["{namespace}.*"]});
     entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     entry
+}
+
+/// An endpoint that came first and uses the same connection.
+fn sibling(number: u32) -> Neighbour {
+    Neighbour {
+        namespace: "shop".to_owned(),
+        name: format!("older-{number}"),
+        app: format!("older-{number}"),
+        hostname: None,
+        exposure: Exposure::ClusterLocal,
+        connection: Some("platform".to_owned()),
+        own_cluster: false,
+        refused: false,
+    }
 }
 
 fn attempt(connection: &Value, earlier_endpoints: u32) -> Result<Endpoint, Invalid> {
@@ -35,7 +54,8 @@ fn attempt(connection: &Value, earlier_endpoints: u32) -> Result<Endpoint, Inval
     let references = References {
         namespace_labels: [("tier", "gold")].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         connections: vec![serde_json::from_value(connection).unwrap()],
-        earlier_endpoints,
+        secrets: None,
+        earlier: (0..earlier_endpoints).map(sibling).collect(),
     };
     validate(&serde_json::from_value(endpoint).unwrap(), &references)
 }
@@ -109,6 +129,46 @@ fn endpoints_that_came_first_keep_their_place() {
     assert!(attempt(&connection, 1).is_ok());
     let invalid = attempt(&connection, 2).unwrap_err();
     assert_eq!(invalid.problems[0].reason, Reason::GuardrailExceeded);
+}
+
+#[test]
+fn only_endpoints_of_the_namespace_that_use_the_connection_take_a_place() {
+    let manifest = |annotations: &Value| {
+        json!({
+            "apiVersion": "headgate.dev/v1alpha1",
+            "kind": "KafkaConnection",
+            "metadata": {"name": "platform", "annotations": annotations},
+            "spec": {"bootstrapServers": "kafka:9092",
+                     "allowed": [entry(&json!({"guardrails": {"maxEndpoints": 1}}))]},
+        })
+    };
+    let [named, default] = [json!({}), json!({"headgate.dev/default-connection": "true"})]
+        .map(|annotations| serde_json::from_value::<KafkaConnection>(manifest(&annotations)).unwrap());
+    let exceeds = |connection: &KafkaConnection, change: &dyn Fn(&mut Neighbour)| {
+        let mut neighbour = sibling(1);
+        change(&mut neighbour);
+        let references = References { earlier: vec![neighbour], ..References::default() };
+        let endpoint = json!({"app": "web", "topic": "shop.orders", "auth": {"mode": "ApiKey"}});
+        let request = Request {
+            namespace: &NamespaceName::new("shop").unwrap(),
+            app: &AppName::new("web").unwrap(),
+            topic: &TopicName::new("shop.orders").unwrap(),
+            spec: &serde_json::from_value(endpoint).unwrap(),
+            references: &references,
+        };
+        !guardrails::violations(&request, connection, &connection.spec.allowed[0]).is_empty()
+    };
+    assert!(exceeds(&named, &|_| ()));
+    // A refused endpoint counts, or two that wait for one place could both take it.
+    assert!(exceeds(&named, &|n| n.refused = true));
+    assert!(exceeds(&default, &|n| n.connection = None));
+    assert!(!exceeds(&named, &|n| n.connection = None));
+    assert!(!exceeds(&named, &|n| n.connection = Some("other".to_owned())));
+    assert!(!exceeds(&named, &|n| n.namespace = "other".to_owned()));
+    assert!(!exceeds(&default, &|n| {
+        n.connection = None;
+        n.own_cluster = true;
+    }));
 }
 
 #[test]

@@ -1,56 +1,25 @@
 //! The pure steps as their users meet them: manifests in, `gateway.yaml` or problems out.
 //!
-//! A file in `cases/` holds the StreamEndpoint in question, and, as far as it depends on them, KafkaConnections and its
-//! Namespace. What becomes of it is in `golden/` under the same name. Adding a case is adding a file:
+//! A file in `cases/` holds the StreamEndpoint in question, and, as far as it depends on them, KafkaConnections, its
+//! Namespace, Secrets, and other StreamEndpoints. What becomes of it is in `golden/` under the same name: `gateway.yaml`,
+//! or for a case in `cases/children/` every child. Adding a case is adding a file:
 //! `HEADGATE_UPDATE_GOLDEN=1 cargo test -p headgate-operator` writes what is missing or has changed.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test needs is there, or the test has failed")]
 
+mod case;
+mod children;
+
+use case::{case, check_golden, endpoint, files, package};
 use headgate_crds::types::{BootstrapServers, Text as _};
 use headgate_crds::{API_VERSION, KafkaConnection, StreamEndpoint, yaml};
 use headgate_operator::{Invalid, References, Settings, gateway_config, to_yaml, validate};
 use headgate_wire::GatewayConfig;
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::{env, fs};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fs;
 
-/// Set to write the golden files instead of comparing with them.
-const UPDATE: &str = "HEADGATE_UPDATE_GOLDEN";
 /// Beginning of the line in which an example says which of its fields this version does not offer.
 const NOT_OFFERED: &str = "# Not offered by this version yet: ";
-
-fn package() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The files that match a pattern below the root of the repository: name and text.
-fn files(pattern: &str) -> Vec<(String, String)> {
-    let pattern = package().join("..").join(pattern);
-    let paths: Vec<PathBuf> = glob::glob(&pattern.to_string_lossy()).unwrap().map(Result::unwrap).collect();
-    assert!(!paths.is_empty(), "no file matches {}", pattern.display());
-    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
-    paths.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
-}
-
-fn endpoint(document: &Value) -> StreamEndpoint {
-    serde_json::from_value(document.clone()).unwrap()
-}
-
-/// The endpoint of a case, with what its other documents say.
-fn case(text: &str) -> (StreamEndpoint, References) {
-    let documents = yaml::documents(text).unwrap();
-    let of_kind = |kind: &'static str| documents.iter().filter(move |document| document["kind"] == kind);
-    let endpoint = endpoint(of_kind("StreamEndpoint").next().expect("a case has a StreamEndpoint"));
-    let connections = of_kind("KafkaConnection").map(|c| serde_json::from_value(c.clone()).unwrap()).collect();
-    let mut namespace_labels: BTreeMap<String, String> = of_kind("Namespace")
-        .flat_map(|namespace| namespace["metadata"]["labels"].as_object().unwrap())
-        .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
-        .collect();
-    // The API server adds it to every namespace.
-    let namespace = endpoint.metadata.namespace.clone().unwrap_or_default();
-    namespace_labels.insert("kubernetes.io/metadata.name".to_owned(), namespace);
-    (endpoint, References { namespace_labels, connections, earlier_endpoints: 0 })
-}
 
 fn rendered(result: &Result<GatewayConfig, Invalid>) -> String {
     match result {
@@ -71,19 +40,17 @@ fn every_case_becomes_its_golden_file() {
     for (name, text) in files("operator/tests/cases/*.yaml") {
         let (endpoint, references) = case(&text);
         let rendered = rendered(&built(&endpoint, &references));
-        let golden = package().join("tests/golden").join(&name);
-        if env::var_os(UPDATE).is_some() {
-            fs::write(&golden, &rendered).unwrap();
-        }
-        let expected = fs::read_to_string(&golden).unwrap_or_default();
-        assert_eq!(rendered, expected, "{name}: if the change is meant, set {UPDATE}=1 and look at the difference");
+        check_golden(&name, &rendered);
     }
 }
 
 #[test]
 fn every_golden_file_belongs_to_a_case() {
-    let names = |pattern| files(pattern).into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>();
-    assert_eq!(names("operator/tests/golden/*.yaml"), names("operator/tests/cases/*.yaml"));
+    let names = |pattern: &str| files(pattern).into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>();
+    for folder in ["", "children/"] {
+        let of = |kind: &str| names(&format!("operator/tests/{kind}/{folder}*.yaml"));
+        assert_eq!(of("golden"), of("cases"), "{folder}");
+    }
 }
 
 #[test]
@@ -129,7 +96,7 @@ fn examples_are_valid_where_the_example_of_a_connection_is_applied() {
             let labels = [("streams", "enabled"), ("kubernetes.io/metadata.name", &namespace)];
             let namespace_labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
             endpoint.metadata.namespace = Some(namespace);
-            let references = References { namespace_labels, connections: connections.clone(), earlier_endpoints: 0 };
+            let references = References { namespace_labels, connections: connections.clone(), ..References::default() };
             let problems = validate(&endpoint, &references).err().map(|invalid| invalid.problems).unwrap_or_default();
             let found: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
             let expected: Vec<_> = text.lines().filter_map(|line| line.strip_prefix(NOT_OFFERED)).collect();
