@@ -1,32 +1,50 @@
 //! What may be written on the command line. Owns shapes, help and examples; decides nothing and opens nothing.
 
+mod cluster;
 mod dev;
+#[cfg(test)]
+mod documented;
+mod endpoint;
+mod keys;
 mod lint;
 mod publish;
 mod stream;
 
+pub(crate) use cluster::ClusterArgs;
 pub(crate) use dev::{DevArgs, DevOutput};
+pub(crate) use endpoint::{Format, ListArgs, UrlArgs, WhyArgs};
+pub(crate) use keys::{
+    KeyIssueArgs, KeyListArgs, KeyPermission, KeyRevokeArgs, KeyRotateArgs, KeyShowArgs, KeysArgs, KeysCommand,
+};
 pub(crate) use lint::{LintArgs, LintOutput};
 pub(crate) use publish::{EventArgs, PublishArgs};
 pub(crate) use stream::{StreamArgs, StreamOutput};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 /// Where `headgate dev` listens for clients, unless told otherwise.
 pub(crate) const DEV_STREAM_ADDRESS: &str = "127.0.0.1:8080";
 /// Where `headgate dev` serves probes and metrics, unless told otherwise.
 pub(crate) const DEV_ADMIN_ADDRESS: &str = "127.0.0.1:9090";
-/// The server that `headgate stream APP` means: a running `headgate dev`.
+/// The server that `headgate stream --local` means: a running `headgate dev`.
 pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
+
+/// File name under which kubectl finds us as its plugin.
+const PLUGIN: &str = "kubectl-headgate";
 
 const EXAMPLES: &str = "\
 Examples:
   headgate dev                              everything on this machine: Kafka, gateway, sample events
-  headgate stream orders -n 10              ten events of that gateway (the key: HEADGATE_KEY or --key)
+  headgate stream orders -n 10              ten events of that gateway, or of the cluster's StreamEndpoint
+  headgate why orders                       why a StreamEndpoint is not ready, and what to do about it
+  headgate keys issue orders web            a key for one more client
   headgate publish --topic shop.orders '{\"total\":12}' --kafka localhost:9092
   headgate lint endpoint.yaml               what the API server would refuse
 
-Each command has examples of its own: headgate COMMAND --help";
+Each command has examples of its own: headgate COMMAND --help. As kubectl-headgate in the PATH, kubectl has them too:
+kubectl headgate COMMAND.";
 
 /// Live streams of Kafka topics over WebSocket.
 #[derive(Debug, Parser)]
@@ -46,8 +64,45 @@ pub(crate) enum Command {
     Stream(StreamArgs),
     /// Store events in a Kafka topic
     Publish(PublishArgs),
-    /// Check StreamEndpoint and KafkaConnection manifests, offline
+    /// Check StreamEndpoint and KafkaConnection manifests, offline or against a cluster
     Lint(LintArgs),
+    /// Show the StreamEndpoints of a cluster
+    List(ListArgs),
+    /// Print where the clients of a StreamEndpoint connect
+    Url(UrlArgs),
+    /// Manage the API keys of a StreamEndpoint
+    Keys(KeysArgs),
+    /// Explain why a StreamEndpoint is not ready
+    Why(WhyArgs),
+}
+
+impl Cli {
+    /// What was written on the command line; the first word is the program.
+    pub(crate) fn from_words(words: &[OsString]) -> Result<Self, clap::Error> {
+        let program = words.first().map(OsString::as_os_str).unwrap_or_default();
+        let matches = command(program).try_get_matches_from(words)?;
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// The command line as this program was called: by its name, or by kubectl.
+fn command(program: &OsStr) -> clap::Command {
+    let command = Cli::command();
+    if Path::new(program).file_stem() == Some(OsStr::new(PLUGIN)) {
+        with_plugin_examples(command.bin_name("kubectl headgate"))
+    } else {
+        command
+    }
+}
+
+fn with_plugin_examples(command: clap::Command) -> clap::Command {
+    let examples = command.get_after_help().map(|help| help.to_string().replace("  headgate ", "  kubectl headgate "));
+    let names: Vec<String> = command.get_subcommands().map(|inner| inner.get_name().to_owned()).collect();
+    let command = names.into_iter().fold(command, |outer, name| outer.mut_subcommand(name, with_plugin_examples));
+    match examples {
+        Some(text) => command.after_help(text),
+        None => command,
+    }
 }
 
 /// Splits `name=value`; the value may be empty and may contain `=`.
@@ -61,7 +116,11 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
+
+    fn help(words: &[&str]) -> String {
+        let error = Cli::from_words(&words.iter().map(OsString::from).collect::<Vec<_>>()).unwrap_err();
+        error.to_string()
+    }
 
     #[test]
     fn the_command_line_has_no_contradiction() {
@@ -70,10 +129,34 @@ mod tests {
 
     #[test]
     fn every_command_shows_examples() {
-        for command in Cli::command().get_subcommands() {
+        let command = Cli::command();
+        let keys = command.find_subcommand("keys").unwrap();
+        for command in command.get_subcommands().chain(keys.get_subcommands()) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Examples:\n  headgate"), "{} has no examples", command.get_name());
         }
+    }
+
+    #[test]
+    fn as_a_plugin_the_usage_is_kubectls() {
+        let usage = help(&["/usr/local/bin/kubectl-headgate", "keys", "rotate", "--help"]);
+        assert!(usage.contains("Usage: kubectl headgate keys rotate "), "{usage}");
+        assert!(usage.contains("\n  kubectl headgate keys rotate orders web\n"), "{usage}");
+        assert!(help(&["headgate", "why", "--help"]).contains("Usage: headgate why "));
+    }
+
+    #[test]
+    fn the_namespace_is_kubectls_option_wherever_that_is_free() {
+        let namespace = |words: &str| match Cli::from_words(&words.split(' ').map(OsString::from).collect::<Vec<_>>()) {
+            Ok(Cli { command: Command::Why(args) }) => args.cluster.namespace,
+            Ok(Cli { command: Command::Stream(args) }) => args.cluster.namespace,
+            other => panic!("{words}: {other:?}"),
+        };
+        for words in ["headgate why orders -n shop", "headgate why orders -N shop", "headgate stream orders -N shop"] {
+            assert_eq!(namespace(words).as_deref(), Some("shop"), "{words}");
+        }
+        let mistaken = help(&["headgate", "stream", "orders", "-n", "shop"]);
+        assert!(mistaken.contains("--namespace"), "{mistaken}");
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! The `headgate` command: dev mode, streaming, publishing, linting. Parses, runs one command, returns its exit code.
+//! The `headgate` command: dev mode, streaming, publishing, linting, and a cluster's StreamEndpoints and keys. Parses,
+//! runs one command, returns its exit code.
 
 mod args;
+mod cluster;
 mod command;
 mod dev;
 mod endpoint;
@@ -10,12 +12,13 @@ mod manifest;
 mod output;
 mod publish;
 mod stream;
+mod table;
+mod why;
 
-use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match args::Cli::try_parse() {
+    match args::Cli::from_words(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => command::run(cli),
         Err(error) => {
             // clap's own code for wrong usage is 2, which means "refused" here.

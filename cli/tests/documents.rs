@@ -107,7 +107,7 @@ fn the_sample_cursors_are_cursors() {
 
 #[test]
 fn the_readme_stays_short_and_its_links_lead_somewhere() {
-    for path in ["README.md", "docs/quickstart.md", "docs/wire-protocol.md"] {
+    for path in ["README.md", "docs/cli.md", "docs/quickstart.md", "docs/wire-protocol.md"] {
         let text = document(path);
         assert!(path != "README.md" || text.lines().count() < 150);
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path).parent().unwrap().to_owned();

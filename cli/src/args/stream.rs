@@ -1,23 +1,36 @@
 //! The arguments of `headgate stream`.
 
-use super::{DEFAULT_SERVER, name_and_value};
+use super::{ClusterArgs, name_and_value};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  headgate stream orders --key hgk_…                    the app `orders` of a local `headgate dev`
-  HEADGATE_KEY=hgk_… headgate stream orders -n 10       ten events, then exit; the key stays out of the process list
+  headgate stream orders                                the StreamEndpoint `orders`, with a key from its Secret
+  headgate stream orders -N shop --key-name web -n 10   ten events, then exit
+  headgate stream orders --local --key hgk_…            the app `orders` of a `headgate dev` on this machine
   headgate stream https://streams.example.com/orders --from earliest -o json
   headgate stream orders --channel eu --type com.example.order.created
   headgate stream orders --filter subject.prefix=eu/ --device till-3
   headgate stream orders --from -100 -o raw | jq .total
 
+Where NAME is looked for:
+  --server or HEADGATE_SERVER           an app of that gateway
+  --local                               an app of the gateway on 127.0.0.1:8080
+  --namespace, --context, --kubeconfig, --key-name or --port-forward
+                                        a StreamEndpoint of that cluster
+  none of them                          the gateway on 127.0.0.1:8080 if one runs there and has that app (it says so),
+                                        else a StreamEndpoint of the current kubectl context
+
+A StreamEndpoint's key is taken from its Secret, unless --key, --token, --anonymous, HEADGATE_KEY or HEADGATE_TOKEN says
+otherwise. An endpoint that is only reachable within the cluster is reached by port-forwarding through the API server, from
+one gateway pod to the next.
+
 Exit codes:
   0  done: -n reached, Ctrl-C, or the reader of the pipe went away
   1  wrong usage, or the gateway did not understand the request (400)
-  2  refused: 401, 403, 404, or no Headgate stream at that address
-  3  no first connection within --connect-timeout
+  2  refused: 401, 403, 404, no Headgate stream at that address, or the cluster has no such endpoint or does not let you
+  3  no first connection within --connect-timeout, or no cluster
   4  records are missing and --fail-on-gap was given
   5  closed for good: connecting again would end the same way (say, the key was revoked)
 
@@ -28,12 +41,12 @@ is lost or shown twice. What Kafka no longer has is reported as a gap on the sta
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StreamArgs {
-    /// Name of an app on --server, or the whole address of a stream; absent = the server's only app
-    #[arg(value_name = "APP|URL")]
+    /// Name of a StreamEndpoint or of an app, or the whole address of a stream; absent = the only one there
+    #[arg(value_name = "NAME|URL")]
     pub(crate) target: Option<String>,
 
     /// Exit after this many events were shown
-    #[arg(short = 'n', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'n', long = "count", value_name = "N", value_parser = count)]
     pub(crate) count: Option<u64>,
 
     /// Only events of this channel (CloudEvents `subject`)
@@ -60,9 +73,13 @@ pub(crate) struct StreamArgs {
     #[arg(long)]
     pub(crate) metadata: bool,
 
-    /// Address of the gateway, where only an app is named
-    #[arg(long, value_name = "URL", env = "HEADGATE_SERVER", default_value = DEFAULT_SERVER)]
-    pub(crate) server: String,
+    /// Address of a gateway, where only an app is named
+    #[arg(long, value_name = "URL", env = "HEADGATE_SERVER")]
+    pub(crate) server: Option<String>,
+
+    /// The gateway on this machine, at 127.0.0.1:8080, as `headgate dev` starts it
+    #[arg(long)]
+    pub(crate) local: bool,
 
     /// How to connect and as whom.
     #[command(flatten)]
@@ -75,6 +92,27 @@ pub(crate) struct StreamArgs {
     /// Exit with code 4 as soon as records are missing
     #[arg(long)]
     pub(crate) fail_on_gap: bool,
+
+    /// Which of the StreamEndpoint's keys to use; absent = the first that may read
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["key", "token", "anonymous", "local"], help_heading = "Cluster")]
+    pub(crate) key_name: Option<String>,
+
+    /// Connect through the API server, even if the URL can be reached from here
+    #[arg(long, conflicts_with = "local", help_heading = "Cluster")]
+    pub(crate) port_forward: bool,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+/// A number of events; a word is probably kubectl's `-n`.
+fn count(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("-n is a number of events here; the namespace is -N or --namespace".to_owned()),
+    }
 }
 
 /// Credentials, trust and patience.

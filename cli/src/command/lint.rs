@@ -1,8 +1,11 @@
-//! `headgate lint`: what the API server and then the operator would refuse, without either.
+//! `headgate lint`: what the API server and then the operator would refuse, without either; with `--cluster` also what the
+//! API server of a cluster does refuse.
 //!
-//! It has no rule of its own: `crate::endpoint` asks those who have.
+//! It has no rule of its own: `crate::endpoint` and the API server are asked.
 
 use crate::args::{LintArgs, LintOutput};
+use crate::cluster::Cluster;
+use crate::cluster::dry_run::Refusal;
 use crate::endpoint::endpoint;
 use crate::manifest::{self, Document};
 use crate::output::{Output, notice};
@@ -34,33 +37,44 @@ struct Report {
 /// Checks every document of every file.
 pub(crate) fn run(args: &LintArgs) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
+    let mut right = Vec::new();
     for file in &args.files {
         match manifest::read(file) {
-            Ok(documents) => documents.iter().for_each(|document| report.check(document)),
+            Ok(documents) => right.extend(documents.into_iter().filter(|document| report.check(document))),
             Err(error) => report.findings.push(Finding::of_file(file.display().to_string(), error.to_string())),
         }
+    }
+    if args.ask_cluster {
+        super::block_on(async {
+            let cluster = Cluster::connect(&args.cluster).await?;
+            report.ask(&cluster, &right).await
+        })?;
     }
     report.print(args.output)?;
     Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::EXIT_FAILURE) })
 }
 
 impl Report {
-    fn check(&mut self, document: &Document) {
+    /// True for a document of ours without a problem.
+    fn check(&mut self, document: &Document) -> bool {
         if !headgate_crds::lint::is_ours(&document.value) {
             self.skipped += 1;
-            return;
+            return false;
         }
         self.checked += 1;
-        for problem in endpoint(document).err().unwrap_or_default() {
-            self.findings.push(Finding {
-                file: document.file.clone(),
-                document: document.number,
-                kind: document.kind().to_owned(),
-                name: document.name(),
-                path: problem.path,
-                message: problem.message,
-            });
+        let problems = endpoint(document).err().unwrap_or_default();
+        let right = problems.is_empty();
+        self.findings.extend(problems.into_iter().map(|problem| Finding::of(document, problem.path, problem.message)));
+        right
+    }
+
+    async fn ask(&mut self, cluster: &Cluster, documents: &[Document]) -> anyhow::Result<()> {
+        for document in documents {
+            let refused = cluster.dry_run(&document.value).await?;
+            let finding = |refusal: Refusal| Finding::of(document, refusal.path, refusal.message);
+            self.findings.extend(refused.into_iter().map(finding));
         }
+        Ok(())
     }
 
     fn print(&self, form: LintOutput) -> anyhow::Result<()> {
@@ -83,6 +97,12 @@ impl Report {
 }
 
 impl Finding {
+    fn of(document: &Document, path: String, message: String) -> Self {
+        let Document { file, number, .. } = document;
+        let (kind, name) = (document.kind().to_owned(), document.name());
+        Self { file: file.clone(), document: *number, kind, name, path, message }
+    }
+
     fn of_file(file: String, message: String) -> Self {
         Self { file, document: 0, kind: String::new(), name: String::new(), path: String::new(), message }
     }
@@ -105,7 +125,9 @@ mod tests {
 
     fn report(text: &str) -> Report {
         let mut report = Report::default();
-        manifest::parse("f.yaml", text).unwrap().iter().for_each(|document| report.check(document));
+        for document in manifest::parse("f.yaml", text).unwrap() {
+            report.check(&document);
+        }
         report
     }
 

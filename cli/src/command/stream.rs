@@ -1,25 +1,38 @@
 //! `headgate stream`: from arguments to a plan, then follow it.
 
-use crate::args::{StreamArgs, StreamOutput};
+use crate::args::{DEFAULT_SERVER, DEV_STREAM_ADDRESS, StreamArgs, StreamOutput};
+use crate::cluster::access::{AccessError, reading_key};
+use crate::cluster::{Cluster, ClusterError};
 use crate::interruption::interruption;
 use crate::output::{Output, notice};
 use crate::stream::client::{Plan, Summary, follow};
+use crate::stream::local::{self, Local};
 use crate::stream::{
-    Credential, Failure, FailureKind, Given, Query, Style, choose, connector, install_provider, resolve,
+    Credential, Failure, FailureKind, Given, Query, Route, Style, choose, connector, from_key, install_provider,
+    resolve,
 };
+use headgate_wire::endpoints::ALIAS_PATH;
+use http::Uri;
 use jiff::tz::TimeZone;
+use kube::ResourceExt as _;
 use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// Environment variable with the address of a gateway.
+const SERVER_VARIABLE: &str = "HEADGATE_SERVER";
 
 /// Follows the stream until it is done.
 pub(crate) fn run(args: &StreamArgs) -> anyhow::Result<ExitCode> {
     install_provider();
     let mut output = Output::stdout();
-    let plan = plan(args, &output).map_err(|message| Failure { kind: FailureKind::Usage, message })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let summary = runtime.block_on(async {
-        let stop = interruption()?;
+        let mut stop = std::pin::pin!(interruption()?);
+        let plan = tokio::select! {
+            plan = plan(args, &output) => plan?,
+            () = &mut stop => return Ok(Summary::default()),
+        };
         anyhow::Ok(follow(plan, &mut output, stop).await?)
     })?;
     if args.output == StreamOutput::Pretty {
@@ -28,19 +41,62 @@ pub(crate) fn run(args: &StreamArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn plan(args: &StreamArgs, output: &Output) -> Result<Plan, String> {
+/// Where the stream is meant to be.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// At the target, a whole address.
+    Address,
+    /// An app of this gateway.
+    Server(String),
+    /// A StreamEndpoint of a cluster.
+    Cluster,
+    /// Nothing was said: this machine's gateway or a cluster.
+    Open,
+}
+
+/// The place that the arguments mean; `variable` is the value of HEADGATE_SERVER.
+fn place(args: &StreamArgs, variable: Option<&str>) -> Result<Place, Failure> {
+    let cluster = args.cluster.is_given() || args.key_name.is_some() || args.port_forward;
+    let server = args.server.as_deref().filter(|server| !server.is_empty());
+    let insisted = server.is_some() && server != variable;
+    if cluster && (args.local || insisted) {
+        return Err(usage(
+            "a StreamEndpoint of a cluster or an app of a gateway: leave out --server and --local, or the options of the cluster",
+        ));
+    }
+    if args.target.as_deref().is_some_and(|target| target.contains("://")) {
+        return if cluster { Err(usage("an address needs no options of a cluster")) } else { Ok(Place::Address) };
+    }
+    Ok(match server {
+        _ if cluster => Place::Cluster,
+        _ if args.local => Place::Server(DEFAULT_SERVER.to_owned()),
+        Some(server) => Place::Server(server.to_owned()),
+        None => Place::Open,
+    })
+}
+
+/// The way to a stream, and as whom.
+struct Found {
+    address: Uri,
+    route: Route,
+    credential: Credential,
+}
+
+async fn plan(args: &StreamArgs, output: &Output) -> Result<Plan, Failure> {
     let access = &args.access;
-    let given = Given { key: access.key.as_deref(), token: access.token.as_deref(), anonymous: access.anonymous };
-    let credential = choose(given, |name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
-    let address = resolve(args.target.as_deref(), &args.server, &query(args)).map_err(|error| error.to_string())?;
-    if credential != Credential::Anonymous && address.scheme_str() == Some("ws") && !is_local(address.host()) {
+    let connector = connector(access.ca_cert.as_deref()).map_err(usage)?;
+    let Found { address, route, credential } = find(args).await?;
+    let direct = matches!(route, Route::Direct);
+    if direct && credential != Credential::Anonymous && address.scheme_str() == Some("ws") && !is_local(address.host())
+    {
         notice("warning: the credential travels unencrypted; use an https or wss address");
     }
     Ok(Plan {
         address,
+        route,
         from: args.from.clone(),
         credential,
-        connector: connector(access.ca_cert.as_deref()).map_err(|error| error.to_string())?,
+        connector,
         count: args.count,
         fail_on_gap: args.fail_on_gap,
         connect_timeout: Duration::from_secs(access.connect_timeout.into()),
@@ -51,6 +107,99 @@ fn plan(args: &StreamArgs, output: &Output) -> Result<Plan, String> {
             zone: TimeZone::system(),
         },
     })
+}
+
+async fn find(args: &StreamArgs) -> Result<Found, Failure> {
+    let variable = std::env::var(SERVER_VARIABLE).ok();
+    match place(args, variable.as_deref())? {
+        Place::Address => of_server(args, DEFAULT_SERVER),
+        Place::Server(server) => of_server(args, &server),
+        Place::Cluster => of_cluster(args, &connect(args).await?).await,
+        Place::Open => anywhere(args).await,
+    }
+}
+
+/// This machine's gateway if it has the app, else the cluster.
+async fn anywhere(args: &StreamArgs) -> Result<Found, Failure> {
+    let app = args.target.as_deref();
+    let path = resolve(app, DEFAULT_SERVER, &Query::default()).map_err(usage)?.path().to_owned();
+    let local = local::ask(DEV_STREAM_ADDRESS, &path).await;
+    let name = app.unwrap_or(ALIAS_PATH);
+    if local == Local::HasApp {
+        notice(format_args!("/{name} of the gateway on this machine (--namespace or --context: a cluster's instead)"));
+        return of_server(args, DEFAULT_SERVER);
+    }
+    match Cluster::connect(&args.cluster).await {
+        Ok(cluster) => of_cluster(args, &cluster).await,
+        // A gateway without the app says that best itself.
+        Err(error) if error.is_no_cluster() && local == Local::HasOthers => of_server(args, DEFAULT_SERVER),
+        Err(error) if error.is_no_cluster() => Err(Failure {
+            kind: FailureKind::NotConnected,
+            message: format!(
+                "no gateway answers at {DEV_STREAM_ADDRESS} (headgate dev starts one; --local waits for it), and {error}"
+            ),
+        }),
+        Err(error) => Err(of_cluster_error(&error)),
+    }
+}
+
+fn of_server(args: &StreamArgs, server: &str) -> Result<Found, Failure> {
+    let address = resolve(args.target.as_deref(), server, &query(args)).map_err(usage)?;
+    Ok(Found { address, route: Route::Direct, credential: given(args)? })
+}
+
+async fn connect(args: &StreamArgs) -> Result<Cluster, Failure> {
+    Cluster::connect(&args.cluster).await.map_err(|error| of_cluster_error(&error))
+}
+
+async fn of_cluster(args: &StreamArgs, cluster: &Cluster) -> Result<Found, Failure> {
+    let endpoint = match args.target.as_deref() {
+        Some(name) => cluster.endpoint(name).await,
+        None => cluster.only_endpoint().await,
+    };
+    let endpoint = endpoint.map_err(|error| of_cluster_error(&error))?;
+    let explicit = if args.key_name.is_some() { Credential::Anonymous } else { given(args)? };
+    let credential = if explicit != Credential::Anonymous || args.access.anonymous {
+        explicit
+    } else {
+        match reading_key(&endpoint, args.key_name.as_deref()).map_err(of_access_error)? {
+            None => Credential::Anonymous,
+            Some(secret) => from_key(&cluster.key(&secret).await.map_err(of_access_error)?).map_err(usage)?,
+        }
+    };
+    let access = cluster.access(&endpoint, args.port_forward).await.map_err(of_access_error)?;
+    let address = resolve(Some(&access.address), DEFAULT_SERVER, &query(args)).map_err(usage)?;
+    let way = if access.port_forward.is_some() { ", through the API server" } else { "" };
+    notice(format_args!("StreamEndpoint {} in namespace {}{way}", endpoint.name_any(), cluster.namespace()));
+    Ok(Found {
+        address,
+        route: access.port_forward.map_or(Route::Direct, |forward| Route::PortForward(Box::new(forward))),
+        credential,
+    })
+}
+
+/// The credential of the command line or the environment.
+fn given(args: &StreamArgs) -> Result<Credential, Failure> {
+    let access = &args.access;
+    let given = Given { key: access.key.as_deref(), token: access.token.as_deref(), anonymous: access.anonymous };
+    choose(given, |name| std::env::var(name).ok()).map_err(usage)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
+fn usage(message: impl ToString) -> Failure {
+    Failure { kind: FailureKind::Usage, message: message.to_string() }
+}
+
+fn of_cluster_error(error: &ClusterError) -> Failure {
+    let kind = if error.is_unreachable() { FailureKind::NotConnected } else { FailureKind::Refused };
+    Failure { kind, message: error.to_string() }
+}
+
+fn of_access_error(error: AccessError) -> Failure {
+    match error {
+        AccessError::Cluster(error) => of_cluster_error(&error),
+        other => Failure { kind: FailureKind::Refused, message: other.to_string() },
+    }
 }
 
 fn query(args: &StreamArgs) -> Query {
@@ -83,13 +232,71 @@ fn tell(summary: Summary) {
 mod tests {
     use super::*;
     use crate::args::{Cli, Command};
+    use crate::cluster::fake::{self, ApiServer};
     use clap::Parser as _;
+    use k8s_openapi::ByteString;
+    use serde_json::json;
 
-    fn parameters(line: &str) -> Query {
+    fn arguments(line: &str) -> StreamArgs {
         match Cli::try_parse_from(line.split(' ')).unwrap().command {
-            Command::Stream(args) => query(&args),
+            Command::Stream(args) => args,
             _ => unreachable!("parsed as another command"),
         }
+    }
+
+    fn parameters(line: &str) -> Query {
+        query(&arguments(line))
+    }
+
+    /// Where the line means, with or without HEADGATE_SERVER.
+    fn meant(line: &str, variable: Option<&str>) -> Result<Place, String> {
+        let mut args = arguments(line);
+        if args.server.is_none() {
+            args.server = variable.map(str::to_owned);
+        }
+        place(&args, variable).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn what_was_said_decides_where_a_name_is_looked_for() {
+        let server = |url: &str| Ok(Place::Server(url.to_owned()));
+        assert_eq!(meant("headgate stream orders", None), Ok(Place::Open));
+        assert_eq!(meant("headgate stream", None), Ok(Place::Open));
+        assert_eq!(meant("headgate stream ws://h/orders", None), Ok(Place::Address));
+        assert_eq!(meant("headgate stream ws://h/orders", Some("http://s")), Ok(Place::Address));
+        assert_eq!(meant("headgate stream orders --local", Some("http://s")), server(DEFAULT_SERVER));
+        assert_eq!(meant("headgate stream orders --server http://s", None), server("http://s"));
+        assert_eq!(meant("headgate stream orders", Some("http://s")), server("http://s"));
+        for option in ["-N shop", "--context c", "--kubeconfig f", "--key-name web", "--port-forward"] {
+            assert_eq!(meant(&format!("headgate stream orders {option}"), Some("http://s")), Ok(Place::Cluster));
+        }
+    }
+
+    #[test]
+    fn two_places_at_once_are_refused() {
+        for line in ["orders --local -N shop", "orders --server http://s -N shop", "ws://h/orders -N shop"] {
+            assert!(meant(&format!("headgate stream {line}"), None).is_err(), "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_brings_its_address_and_its_key() {
+        let server = ApiServer::new();
+        let mut orders = fake::endpoint("shop", "orders");
+        orders["status"] = json!({
+            "url": "ws://orders-gateway.shop.svc.cluster.invalid:8080/orders",
+            "keys": [{ "name": "default", "state": "Active", "secretRef": { "name": "orders-key-default" } }],
+        });
+        server.then("GET", "/apis/headgate.dev/v1alpha1/namespaces/shop/streamendpoints/orders", orders);
+        let data = json!({ "api-key": ByteString(b"brought-key-of-mine".to_vec()) });
+        let secret = json!({ "metadata": { "name": "orders-key-default" }, "data": data });
+        server.then("GET", "/api/v1/namespaces/shop/secrets/orders-key-default", secret);
+        let args = arguments("headgate stream orders -N shop --key-name default --type t");
+        let found = of_cluster(&args, &server.cluster("shop")).await.unwrap();
+        let address = "ws://orders-gateway.shop.svc.cluster.invalid:8080/orders?format=cloudevents&type=t";
+        assert_eq!(found.address, address);
+        assert!(matches!(found.route, Route::PortForward(_)));
+        assert!(found.credential == from_key("brought-key-of-mine").unwrap());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::credentials::Credential;
 use super::render::Style;
 use super::retry::{Clock, End, Failure, FailureKind, Next, Retries};
+use super::route::{Route, Transport};
 use super::session::{Action, Session};
 use super::target::from_position;
 use crate::output::{Output, OutputError, notice};
@@ -15,12 +16,12 @@ use http::{HeaderValue, Response, Uri};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 /// Longest time for name, TCP, TLS and upgrade together.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,12 +34,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Characters shown of an answer that is not ours.
 const MAX_FOREIGN_MESSAGE: usize = 200;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<MaybeTlsStream<Box<dyn Transport>>>;
 
 /// What to follow and how.
 pub(crate) struct Plan {
     /// Address without starting position.
     pub(crate) address: Uri,
+    /// The way there.
+    pub(crate) route: Route,
     /// Where to begin; absent = where the endpoint says.
     pub(crate) from: Option<String>,
     /// As whom.
@@ -56,7 +59,7 @@ pub(crate) struct Plan {
 }
 
 /// What was shown in the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
     /// Events shown.
     pub(crate) events: u64,
@@ -151,7 +154,7 @@ impl Following<'_> {
     /// One connection from dialling to its end.
     async fn connection(&mut self, mut stop: Pin<&mut impl Future<Output = ()>>) -> Over {
         let dialled = tokio::select! {
-            dialled = dial(&self.plan, self.session.cursor()) => dialled,
+            dialled = dial(&mut self.plan, self.session.cursor()) => dialled,
             () = stop.as_mut() => return Over::Done,
         };
         let mut socket = match dialled {
@@ -236,7 +239,7 @@ impl Following<'_> {
     }
 }
 
-async fn dial(plan: &Plan, cursor: Option<&str>) -> Result<Socket, End> {
+async fn dial(plan: &mut Plan, cursor: Option<&str>) -> Result<Socket, End> {
     let address = from_position(&plan.address, cursor.or(plan.from.as_deref()))
         .map_err(|error| End::NotHeadgate(error.to_string()))?;
     let mut request = address.into_client_request().map_err(|error| End::NotHeadgate(error.to_string()))?;
@@ -246,10 +249,13 @@ async fn dial(plan: &Plan, cursor: Option<&str>) -> Result<Socket, End> {
     if let Credential::Bearer(value) = &plan.credential {
         headers.insert(AUTHORIZATION, value.clone());
     }
-    let connecting = connect_async_tls_with_config(request, None, true, plan.connector.clone());
+    let connecting = async {
+        let transport = plan.route.open(&plan.address).await?;
+        let upgraded = client_async_tls_with_config(request, transport, None, plan.connector.clone()).await;
+        upgraded.map(|(socket, _)| socket).map_err(not_connected)
+    };
     match tokio::time::timeout(ATTEMPT_TIMEOUT, connecting).await {
-        Ok(Ok((socket, _))) => Ok(socket),
-        Ok(Err(error)) => Err(not_connected(error)),
+        Ok(dialled) => dialled,
         Err(_) => Err(End::Unreachable(format!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs()))),
     }
 }
@@ -262,6 +268,10 @@ fn not_connected(error: tungstenite::Error) -> End {
             Some(rustls::Error::InvalidMessage(_)) => End::NotHeadgate("it does not speak TLS".to_owned()),
             _ => End::Unreachable(error.to_string()),
         },
+        // Whoever was there went away; another pod may answer.
+        tungstenite::Error::Protocol(ProtocolError::HandshakeIncomplete) => {
+            End::Unreachable("the connection ended before an answer".to_owned())
+        }
         tungstenite::Error::Protocol(error) => End::NotHeadgate(error.to_string()),
         other => End::Unreachable(other.to_string()),
     }
@@ -296,3 +306,6 @@ async fn say_goodbye(mut socket: Socket) {
     // The process ends anyway; a gateway that does not answer must not hold it up.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,8 @@ pub(crate) fn choose(
     }
 }
 
-fn from_key(key: &str) -> Result<Credential, CredentialError> {
+/// The credential of an API key, if it can be one.
+pub(crate) fn from_key(key: &str) -> Result<Credential, CredentialError> {
     if looks_like_jwt(key) {
         return Err(CredentialError::TokenAsKey);
     }

@@ -39,6 +39,8 @@ pub(crate) enum End {
     },
     /// The connection broke without a close frame.
     Lost(String),
+    /// The API server does not let us through to the gateway.
+    Forbidden(String),
 }
 
 /// What to do next.
@@ -144,7 +146,9 @@ fn classify(end: &End) -> Verdict {
     match end {
         End::Refused { status: 408 | 425 | 429 | 500..=599, retry_after, .. } => Verdict::Retry(*retry_after),
         End::Refused { status: 400, .. } => Verdict::Exit(FailureKind::Usage, describe(end)),
-        End::Refused { .. } | End::NotHeadgate(_) => Verdict::Exit(FailureKind::Refused, describe(end)),
+        End::Refused { .. } | End::NotHeadgate(_) | End::Forbidden(_) => {
+            Verdict::Exit(FailureKind::Refused, describe(end))
+        }
         End::Untrusted(_) => Verdict::Exit(FailureKind::NotConnected, describe(end)),
         End::Unreachable(_) | End::Lost(_) => Verdict::Retry(None),
         End::Closed { code, reason } => match advice(*code, reason) {
@@ -181,6 +185,7 @@ fn describe(end: &End) -> String {
         End::Closed { code, reason } if reason.is_empty() => format!("closed with code {code}"),
         End::Closed { code, reason } => format!("closed with code {code}: {reason}"),
         End::Lost(cause) => format!("connection lost: {cause}"),
+        End::Forbidden(cause) => cause.clone(),
     }
 }
 
