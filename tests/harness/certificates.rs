@@ -47,6 +47,22 @@ impl Authority {
         self.issue(&params)
     }
 
+    /// A certificate that serves at these names and addresses and is a client too: a component of Kubernetes, whose
+    /// common name is its user and whose organisation is its group.
+    pub fn component(&self, common_name: &str, organization: Option<&str>, names: &[&str]) -> Result<Issued> {
+        let mut params = named(common_name, names)?;
+        if let Some(organization) = organization {
+            params.distinguished_name.push(DnType::OrganizationName, organization);
+        }
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(&params)
+    }
+
+    /// Its certificate and its key: for a program that signs in its name.
+    pub fn itself(&self) -> Issued {
+        Issued { certificate: self.certificate(), key: self.issuer.key().serialize_pem() }
+    }
+
     fn issue(&self, params: &CertificateParams) -> Result<Issued> {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;

@@ -10,6 +10,7 @@ mod records;
 mod topics;
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,6 +31,7 @@ pub use self::properties::{Listener, Mechanism, STRANGER, SUPER_USER, User};
 pub(crate) use self::records::{Producer, produce_many, producer};
 pub use self::records::{Received, Record, read_as};
 pub use self::topics::Group;
+use crate::folders;
 use crate::spawn::Guarded;
 use crate::wait::eventually_ok;
 
@@ -62,9 +64,15 @@ impl RealKafka {
 
     /// The same with properties of the broker added or replaced.
     pub async fn start_with(extra: &[(&str, &str)]) -> Result<Self> {
-        let folder = folder()?;
-        let ports = Ports::choose()?;
-        properties::write_certificates(folder.path())?;
+        Self::start_at(Ipv4Addr::LOCALHOST, extra).await
+    }
+
+    /// The same at another address of this machine, such as the one at which pods reach it
+    /// ([`Cluster::host`](crate::cluster::Cluster::host)).
+    pub async fn start_at(host: Ipv4Addr, extra: &[(&str, &str)]) -> Result<Self> {
+        let folder = folders::of_this_process(FOLDER_PREFIX)?;
+        let ports = Ports::choose(host)?;
+        properties::write_certificates(folder.path(), host)?;
         let text = properties::render(folder.path(), ports, extra);
         fs::write(folder.path().join(properties::FILE), text)?;
         let java = Java::find()?;
@@ -110,7 +118,7 @@ impl RealKafka {
         self.running()?.signal(Signal::CONT)
     }
 
-    /// Where clients without credentials connect: `127.0.0.1:port`. They may do everything.
+    /// Where clients without credentials connect: `127.0.0.1:port`, or the address given to [`Self::start_at`]. They may do everything.
     pub fn bootstrap(&self) -> String {
         self.address(Listener::Plaintext)
     }
@@ -175,27 +183,6 @@ pub fn unique(name: &str) -> String {
 }
 
 const FOLDER_PREFIX: &str = "headgate-kafka-";
-
-/// A folder that carries our process id: the shared broker is never dropped, so a later process removes its folder.
-fn folder() -> Result<TempDir> {
-    remove_folders_of_the_dead();
-    let prefix = format!("{FOLDER_PREFIX}{}-", std::process::id());
-    tempfile::Builder::new().prefix(&prefix).tempdir().context("no folder for the broker")
-}
-
-fn remove_folders_of_the_dead() {
-    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let owner =
-            name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX)).and_then(|rest| rest.split('-').next());
-        let Some(owner) = owner.filter(|pid| pid.parse::<u32>().is_ok()) else { continue };
-        if fs::exists("/proc/self").unwrap_or(false) && !fs::exists(format!("/proc/{owner}")).unwrap_or(true) {
-            // Another test process may be removing it at the same time.
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
 
 /// Counts the rows of the table /proc/net/tcp that are established connections at this local port.
 pub fn established(table: &str, port: u16) -> usize {

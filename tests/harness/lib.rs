@@ -2,9 +2,13 @@
 //!
 //! It owns what several test binaries share. It never decides what is right: assertions belong to the tests.
 
+pub mod apiserver;
 pub mod certificates;
 pub mod client;
+pub mod cluster;
+pub mod folders;
 pub mod gateway;
+pub mod images;
 pub mod kafka;
 pub mod mock_kafka;
 pub mod ports;

@@ -26,6 +26,41 @@ pub fn playwright() -> Result<PathBuf> {
     path("HEADGATE_PLAYWRIGHT")
 }
 
+/// The folder with Kubernetes: `bin/kube` (every component and kubectl), `bin/pause`, `bin/coredns`.
+pub fn kube() -> Result<PathBuf> {
+    path("HEADGATE_KUBE")
+}
+
+/// Helm 3.
+pub fn helm3() -> Result<PathBuf> {
+    path("HEADGATE_HELM3")
+}
+
+/// Helm 4.
+pub fn helm4() -> Result<PathBuf> {
+    path("HEADGATE_HELM4")
+}
+
+/// kubeconform, which checks manifests against schemas.
+pub fn kubeconform() -> Result<PathBuf> {
+    path("HEADGATE_KUBECONFORM")
+}
+
+/// kwok, which pretends to be nodes and pods.
+pub fn kwok() -> Result<PathBuf> {
+    path("HEADGATE_KWOK")
+}
+
+/// The folder with the CRDs of the Gateway API: `standard/*.yaml` and `experimental/*.yaml`.
+pub fn gateway_api() -> Result<PathBuf> {
+    path("HEADGATE_GATEWAY_API")
+}
+
+/// An existing cluster to use instead of one of our own.
+pub fn kubeconfig_of_an_existing_cluster() -> Option<PathBuf> {
+    std::env::var_os("HEADGATE_TEST_KUBECONFIG").filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 fn path(variable: &str) -> Result<PathBuf> {
     let value = std::env::var_os(variable);
     value.map(PathBuf::from).with_context(|| {

@@ -1,8 +1,10 @@
-//! The stream as programs read it that know nothing of Headgate: Python's `websockets`, `curl`, a real browser.
+//! The stream as programs read it that know nothing of Headgate: Python's `websockets`, `curl`, a real browser. And dev
+//! mode as somebody starts it who has a Kafka already.
 
 #[cfg(feature = "browser")]
 mod browser;
 mod curl;
+mod dev;
 mod python;
 
 use anyhow::Result;

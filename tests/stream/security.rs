@@ -2,7 +2,7 @@
 
 use crate::broker::numbered;
 use crate::reader::Reader;
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use headgate_tests::gateway::{self, Gateway};
 use headgate_tests::kafka::{Listener, Operation, RealKafka, STRANGER, SUPER_USER, User, unique};
 use headgate_tests::wait::eventually_ok;
@@ -16,13 +16,22 @@ const NOTICED: Duration = Duration::from_secs(20);
 
 /// A configuration with the credentials of `user` in files, as a pod would have them mounted.
 fn config(kafka: &RealKafka, topic: &str, listener: Listener, user: User) -> Result<(GatewayConfig, TempDir)> {
+    config_with(kafka, topic, listener, (SaslMechanism::ScramSha512, user))
+}
+
+fn config_with(
+    kafka: &RealKafka,
+    topic: &str,
+    listener: Listener,
+    (mechanism, user): (SaslMechanism, User),
+) -> Result<(GatewayConfig, TempDir)> {
     let folder = tempfile::tempdir()?;
     let mut config = gateway::config(&kafka.address(listener), topic);
     let (username_file, password_file) = (folder.path().join("user"), folder.path().join("password"));
     // Editors end a file with a line break, which is no part of the password.
     fs::write(&username_file, format!("{}\n", user.name))?;
     fs::write(&password_file, format!("{}\n", user.password))?;
-    config.kafka.sasl = Some(KafkaSasl { mechanism: SaslMechanism::ScramSha512, username_file, password_file });
+    config.kafka.sasl = Some(KafkaSasl { mechanism, username_file, password_file });
     if listener == Listener::SaslSsl {
         config.kafka.tls = Some(KafkaTls { ca_file: Some(kafka.authority_file()), ..KafkaTls::default() });
     }
@@ -56,13 +65,16 @@ async fn state_becomes(gateway: &Gateway, state: &str) -> Result<()> {
 
 /// W16: with everything that needs a connection of its own.
 #[tokio::test(flavor = "multi_thread")]
-async fn scram_over_tls_with_credentials_from_files_reads_the_stream() -> Result<()> {
+async fn every_sasl_mechanism_over_tls_with_credentials_from_files_reads_the_stream() -> Result<()> {
     let kafka = RealKafka::shared().await?;
-    let topic = filled_topic(kafka).await?;
-    let (config, _folder) = config(kafka, &topic, Listener::SaslSsl, SUPER_USER)?;
-    let gateway = Gateway::start(config).await?;
-    reads(kafka, &topic, &gateway).await?;
-    gateway.stop().await
+    for mechanism in [SaslMechanism::Plain, SaslMechanism::ScramSha256, SaslMechanism::ScramSha512] {
+        let topic = filled_topic(kafka).await?;
+        let (config, _folder) = config_with(kafka, &topic, Listener::SaslSsl, (mechanism, SUPER_USER))?;
+        let gateway = Gateway::start(config).await?;
+        reads(kafka, &topic, &gateway).await.with_context(|| format!("{mechanism:?}"))?;
+        gateway.stop().await?;
+    }
+    Ok(())
 }
 
 /// W16: mutual TLS, where the certificate is the user.

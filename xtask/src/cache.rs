@@ -27,8 +27,17 @@ pub(crate) fn entry(name: &str, pins: &[&[u8]], install: impl FnOnce(&Path) -> R
     entry_in(&folder()?, name, pins, install)
 }
 
+/// Whether the entry is there already.
+pub(crate) fn holds(name: &str, pins: &[&[u8]]) -> Result<bool> {
+    Ok(path(&folder()?, name, pins).is_dir())
+}
+
+fn path(cache: &Path, name: &str, pins: &[&[u8]]) -> PathBuf {
+    cache.join(format!("{name}-{}", key(pins)))
+}
+
 fn entry_in(cache: &Path, name: &str, pins: &[&[u8]], install: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let folder = cache.join(format!("{name}-{}", key(pins)));
+    let folder = path(cache, name, pins);
     if folder.is_dir() {
         return Ok(folder);
     }

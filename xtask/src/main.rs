@@ -5,6 +5,7 @@
 mod bench;
 mod cache;
 mod generate;
+mod images;
 mod process;
 mod progress;
 mod setup;
@@ -29,9 +30,11 @@ enum Command {
     Test(test::Arguments),
     /// Only set up the servers of the tests, and print the variables that name them: eval "$(cargo xtask setup)"
     Setup,
+    /// Write the images of the operator and the gateway to target/images, for kind or containerd
+    Images,
     /// Measure the gateway beside what the machine could do at best (Linux, two cores, about ten minutes)
     Bench(bench::Arguments),
-    /// Write the generated files anew: CRDs and their reference page
+    /// Write the generated files anew: CRDs, their reference pages and copies in the chart, deploy/install.yaml
     Gen,
 }
 
@@ -49,6 +52,7 @@ fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Test(arguments) => test::run(arguments),
         Command::Setup => setup::run(),
+        Command::Images => images::run(),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Gen => generate::run(),
     }

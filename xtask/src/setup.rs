@@ -3,8 +3,11 @@
 //! A server that cannot be had is never passed over in silence: its tests count as skipped.
 
 mod browser;
+mod cluster_tools;
 mod deny;
+mod go;
 mod kafka;
+mod kubernetes;
 mod needs;
 mod python;
 
@@ -25,6 +28,10 @@ pub(crate) struct Servers {
     kafka: Option<PathBuf>,
     python: Option<PathBuf>,
     browser: Option<browser::Browser>,
+    kube: Option<PathBuf>,
+    gateway_api: Option<PathBuf>,
+    cluster_tools: Vec<(&'static str, PathBuf)>,
+    nodes: Option<()>,
     missing: Vec<String>,
 }
 
@@ -37,6 +44,13 @@ impl Servers {
         servers.kafka = servers.keep("Apache Kafka", kafka::set_up());
         servers.python = servers.keep("the Python packages", python::set_up());
         servers.browser = servers.keep("the browser", browser::set_up());
+        servers.kube = servers.keep("Kubernetes", kubernetes::set_up());
+        servers.gateway_api = servers.keep("the CRDs of the Gateway API", kubernetes::gateway_api());
+        for tool in &cluster_tools::ALL {
+            let program = servers.keep(tool.name, tool.set_up());
+            servers.cluster_tools.extend(program.map(|program| (tool.variable, program)));
+        }
+        servers.nodes = servers.keep("nodes that run pods", kubernetes::nodes());
         let word = if servers.missing.is_empty() { "ok" } else { "INCOMPLETE" };
         progress::verdict("servers of the tests", word, started);
         servers
@@ -60,7 +74,13 @@ impl Servers {
     pub(crate) fn features(&self) -> Vec<&'static str> {
         let real = (self.kafka.is_some() && self.python.is_some()).then_some("headgate-tests/real-servers");
         let browser = self.browser.is_some().then_some("headgate-tests/browser");
-        real.into_iter().chain(browser.filter(|_| real.is_some())).collect()
+        let tools = self.cluster_tools.len() == cluster_tools::ALL.len();
+        let cluster = self.kube.is_some() && self.gateway_api.is_some() && tools;
+        let cluster = cluster.then_some("headgate-tests/cluster");
+        let pods = self.nodes.map(|()| "headgate-tests/pods").filter(|_| cluster.is_some());
+        // The tests of the measuring program need no server, only the one system that it can be built for.
+        let bench = cfg!(target_os = "linux").then_some("headgate-tests/bench");
+        real.into_iter().chain(browser.filter(|_| real.is_some())).chain(cluster).chain(pods).chain(bench).collect()
     }
 
     /// Tells the tests where everything is.
@@ -74,7 +94,10 @@ impl Servers {
         let browser = self.browser.iter().flat_map(|browser| {
             [("HEADGATE_CHROMIUM", browser.program.clone()), ("HEADGATE_PLAYWRIGHT", browser.modules.clone())]
         });
-        kafka.into_iter().chain(python).chain(browser).collect()
+        let kube = self.kube.clone().map(|path| ("HEADGATE_KUBE", path));
+        let gateway_api = self.gateway_api.clone().map(|path| ("HEADGATE_GATEWAY_API", path));
+        let tools = self.cluster_tools.iter().cloned();
+        kafka.into_iter().chain(python).chain(browser).chain(kube).chain(gateway_api).chain(tools).collect()
     }
 }
 

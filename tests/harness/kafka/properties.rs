@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::Result;
@@ -86,20 +87,21 @@ pub(super) const USERS: [User; 2] = [SUPER_USER, STRANGER];
 /// The common name of the client certificate; a user like [`STRANGER`].
 pub(super) const CERTIFICATE_USER: &str = "certified";
 
-/// The ports of one broker, the same for its whole life.
+/// The address and the ports of one broker, the same for its whole life.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ports {
+    host: Ipv4Addr,
     controller: u16,
     listeners: [u16; Listener::ALL.len()],
 }
 
 impl Ports {
-    pub(super) fn choose() -> Result<Self> {
+    pub(super) fn choose(host: Ipv4Addr) -> Result<Self> {
         let mut listeners = [0; Listener::ALL.len()];
         for port in &mut listeners {
             *port = free_port()?;
         }
-        Ok(Self { controller: free_port()?, listeners })
+        Ok(Self { host, controller: free_port()?, listeners })
     }
 
     pub(super) fn port(self, listener: Listener) -> u16 {
@@ -107,7 +109,7 @@ impl Ports {
     }
 
     pub(super) fn address(self, listener: Listener) -> String {
-        format!("127.0.0.1:{}", self.port(listener))
+        format!("{}:{}", self.host, self.port(listener))
     }
 }
 
@@ -181,9 +183,9 @@ fn logins() -> Vec<(String, String)> {
 }
 
 /// Makes an authority for this broker, and the files of broker and client.
-pub(super) fn write_certificates(folder: &Path) -> Result<()> {
+pub(super) fn write_certificates(folder: &Path, host: Ipv4Addr) -> Result<()> {
     let authority = Authority::new("Kafka of the tests")?;
-    let Issued { certificate, key } = authority.server(&["localhost", "127.0.0.1"])?;
+    let Issued { certificate, key } = authority.server(&["localhost", &host.to_string()])?;
     fs::write(folder.join(SERVER_KEYSTORE), key + &certificate)?;
     fs::write(folder.join(AUTHORITY), authority.certificate())?;
     let client = authority.client(CERTIFICATE_USER)?;

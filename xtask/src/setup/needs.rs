@@ -1,6 +1,7 @@
 //! The programs that a fresh machine may lack: looked for, installed through apt where that is possible, else named
 //! together with the command that installs them.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -9,6 +10,10 @@ use crate::process;
 use crate::progress::{self, Task};
 
 const OLDEST_JAVA: u32 = 17;
+/// From here on, Go gets the toolchain that a module asks for by itself.
+const OLDEST_GO: (u32, u32) = (1, 21);
+/// Where distributions put the plugin that every node needs.
+const PLUGINS: [&str; 3] = ["/usr/lib/cni/bridge", "/opt/cni/bin/bridge", "/usr/libexec/cni/bridge"];
 
 /// A program that must be there before anything of ours can run.
 #[derive(Debug)]
@@ -34,6 +39,25 @@ impl Need {
     const NPM: Self = Self { name: "npm", packages: &["npm"], is_there: || runs("npm", &["--version"]) };
     const CHROMIUM: Self =
         Self { name: "chromium", packages: &["chromium"], is_there: || super::browser::find().is_some() };
+
+    /// For everything around Kubernetes. Not among [`Self::ALL`]: without it, only those tests are skipped.
+    pub(super) const GO: Self =
+        Self { name: "Go 1.21 or newer", packages: &["golang-go", "ca-certificates"], is_there: has_go };
+    /// What a node of a cluster is made of.
+    pub(super) const NODES: [Self; 8] = [
+        Self { name: "containerd", packages: &["containerd"], is_there: || runs("containerd", &["--version"]) },
+        Self { name: "runc", packages: &["runc"], is_there: || runs("runc", &["--version"]) },
+        Self {
+            name: "the CNI plugins",
+            packages: &["containernetworking-plugins"],
+            is_there: || PLUGINS.iter().any(|file| Path::new(file).is_file()),
+        },
+        Self { name: "iptables", packages: &["iptables"], is_there: || runs("iptables", &["--version"]) },
+        Self { name: "nft", packages: &["nftables"], is_there: || runs("nft", &["--version"]) },
+        Self { name: "conntrack", packages: &["conntrack"], is_there: || runs("conntrack", &["--version"]) },
+        Self { name: "ip", packages: &["iproute2"], is_there: || runs("ip", &["-V"]) },
+        Self { name: "nsenter and unshare", packages: &["util-linux"], is_there: || runs("nsenter", &["--version"]) },
+    ];
 
     /// What the build needs.
     pub(crate) const BUILD: [Self; 3] = [Self::COMPILER, Self::MAKE, Self::PERL];
@@ -96,7 +120,7 @@ fn apt(packages: &[&str]) -> Result<()> {
     apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     process::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 
@@ -116,9 +140,27 @@ fn java_version(text: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
+fn has_go() -> bool {
+    process::output(Command::new("go").arg("version")).is_ok_and(|text| go_version(&text) >= Some(OLDEST_GO))
+}
+
+/// The first two numbers of `go version go1.26.8 linux/amd64`.
+fn go_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split_whitespace().nth(2)?.strip_prefix("go")?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_of_go_is_its_first_two_numbers() {
+        assert_eq!(go_version("go version go1.26.8 linux/amd64"), Some((1, 26)));
+        assert_eq!(go_version("go version go1.25 linux/amd64"), Some((1, 25)));
+        assert!(go_version("go version go1.19.8 linux/amd64") < Some(OLDEST_GO));
+        assert_eq!(go_version("go: not found"), None);
+    }
 
     #[test]
     fn the_version_of_java_is_its_first_number() {

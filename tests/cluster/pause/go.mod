@@ -1,0 +1,3 @@
+module headgate.invalid/tests/cluster/pause
+
+go 1.25.0

@@ -1,0 +1,8 @@
+//! The product in real pods: the chart, the operator, its gateways, clients, and everything that happens to them.
+
+mod first_event;
+mod follower;
+mod kafka_conditions;
+mod keys;
+mod no_loss;
+mod stage;
