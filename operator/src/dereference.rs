@@ -122,17 +122,16 @@ struct Own<'a> {
     context: &'a Context,
 }
 
-/// Labels of a namespace. An operator that looks after single namespaces may not read them, and knows the name only.
+/// Labels of a namespace. A Role in a namespace can allow to read that one; where it does not, an operator that looks after
+/// single namespaces knows the name only.
 pub(crate) async fn namespace_labels(
     namespace: &str,
     context: &Context,
 ) -> Result<BTreeMap<String, String>, DereferenceError> {
-    let mut labels = if context.installation.cluster_wide() {
-        let read = Api::<Namespace>::all(context.client.clone()).get_metadata(namespace).await;
-        let read = read.map_err(|error| RequestError::new("get", format!("Namespace {namespace}"), &error))?;
-        read.metadata.labels.unwrap_or_default()
-    } else {
-        BTreeMap::new()
+    let mut labels = match Api::<Namespace>::all(context.client.clone()).get_metadata(namespace).await {
+        Ok(read) => read.metadata.labels.unwrap_or_default(),
+        Err(error) if is_forbidden(&error) && !context.installation.cluster_wide() => BTreeMap::new(),
+        Err(error) => return Err(RequestError::new("get", format!("Namespace {namespace}"), &error).into()),
     };
     labels.insert(LABEL_NAMESPACE_NAME.to_owned(), namespace.to_owned());
     Ok(labels)
