@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::{process, tools};
+use crate::{folders, process, tools};
 
 /// The operator's image in the tests.
 pub const OPERATOR: &str = "headgate.invalid/operator:test";
@@ -90,7 +90,7 @@ struct Image {
 
 impl Image {
     fn new(reference: &'static str, entrypoint: &str) -> Result<Self> {
-        let work = tempfile::Builder::new().prefix("headgate-image-").tempdir()?;
+        let work = folders::of_this_process("headgate-image-")?;
         let image = Self { reference, entrypoint: entrypoint.to_owned(), user: None, work };
         let tmp = image.root().join("tmp");
         fs::create_dir_all(&tmp)?;

@@ -1,6 +1,8 @@
 //! What somebody who may only write StreamEndpoints in one namespace cannot get.
 
+use headgate_operator::controller::{Context, Installation};
 use headgate_operator::keys::LABEL_BRINGS_KEY_FOR;
+use headgate_tests::apiserver::faults::{Failure, Fault};
 use headgate_tests::apiserver::request::Verb;
 use serde_json::{Value, json};
 
@@ -108,25 +110,36 @@ async fn a_key_brought_in_another_namespace_opens_nothing() {
     assert!(!accepted.contains(digest.trim_start_matches("sha256:")));
 }
 
+fn of_one_namespace(stage: &Stage) -> Context {
+    stage.context_of(Installation { watch_namespaces: vec![NAMESPACE.to_owned()], ..Installation::default() })
+}
+
 #[tokio::test]
 async fn an_operator_of_one_namespace_asks_about_no_other() {
     let stage = stage(|_| {});
-    // What a Role of the namespace cannot know, a connection allows by the namespace's name.
+    stage.server.take_log();
+    stage.reconcile_with(NAME, of_one_namespace(&stage)).await.unwrap();
+    let log = stage.server.take_log();
+    assert!(stage.get("Deployment", "orders-gateway").is_some(), "the labels of the namespace allow it");
+    for request in log.0 {
+        let own_namespace = request.verb == Verb::Get
+            && (request.resource.as_str(), request.name.as_str()) == ("namespaces", NAMESPACE);
+        let of_the_cluster = request.resource == "kafkaconnections" && !request.verb.writes();
+        assert!(own_namespace || of_the_cluster || request.namespace == NAMESPACE, "{request}");
+    }
+}
+
+#[tokio::test]
+async fn an_operator_that_may_not_read_its_namespace_knows_its_name_and_allows_nothing_more() {
+    let stage = stage(|_| {});
+    stage.server.fault(Fault::on(Verb::Get, "namespaces", Failure::Forbidden("no".to_owned())));
+    stage.reconcile_with(NAME, of_one_namespace(&stage)).await.unwrap();
+    assert_eq!(stage.reason(), "TopicNotAllowed");
     let by_name = |connection: &mut Value| {
         connection["spec"]["allowed"][0]["namespaces"] =
             json!({"selector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}});
     };
     stage.server.edit("KafkaConnection", "", "platform", by_name).unwrap();
-    let installation = headgate_operator::controller::Installation {
-        watch_namespaces: vec![NAMESPACE.to_owned()],
-        ..headgate_operator::controller::Installation::default()
-    };
-    stage.server.take_log();
-    stage.reconcile_with(NAME, stage.context_of(installation)).await.unwrap();
-    let log = stage.server.take_log();
+    stage.reconcile_with(NAME, of_one_namespace(&stage)).await.unwrap();
     assert!(stage.get("Deployment", "orders-gateway").is_some());
-    for request in log.0 {
-        let cluster_wide = ["kafkaconnections", "namespaces"].contains(&request.resource.as_str());
-        assert!(cluster_wide || request.namespace == NAMESPACE, "{request}");
-    }
 }

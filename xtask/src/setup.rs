@@ -50,7 +50,7 @@ impl Servers {
             let program = servers.keep(tool.name, tool.set_up());
             servers.cluster_tools.extend(program.map(|program| (tool.variable, program)));
         }
-        servers.nodes = servers.keep("nodes that run pods", kubernetes::nodes());
+        servers.nodes = servers.keep("nodes of our own", kubernetes::nodes());
         let word = if servers.missing.is_empty() { "ok" } else { "INCOMPLETE" };
         progress::verdict("servers of the tests", word, started);
         servers
@@ -77,10 +77,13 @@ impl Servers {
         let tools = self.cluster_tools.len() == cluster_tools::ALL.len();
         let cluster = self.kube.is_some() && self.gateway_api.is_some() && tools;
         let cluster = cluster.then_some("headgate-tests/cluster");
-        let pods = self.nodes.map(|()| "headgate-tests/pods").filter(|_| cluster.is_some());
+        let nodes = self.nodes.map(|()| "headgate-tests/nodes").filter(|_| cluster.is_some());
+        let pods = nodes.is_some() || cluster.is_some() && kubernetes::existing().is_some();
+        let pods = pods.then_some("headgate-tests/pods");
+        let browser = browser.filter(|_| real.is_some());
         // The tests of the measuring program need no server, only the one system that it can be built for.
         let bench = cfg!(target_os = "linux").then_some("headgate-tests/bench");
-        real.into_iter().chain(browser.filter(|_| real.is_some())).chain(cluster).chain(pods).chain(bench).collect()
+        [real, browser, cluster, pods, nodes, bench].into_iter().flatten().collect()
     }
 
     /// Tells the tests where everything is.

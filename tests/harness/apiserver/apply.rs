@@ -35,9 +35,8 @@ pub fn fields(kind: &Kind, applied: &Value) -> Result<Owned, String> {
             walk.member(name, value)?;
         }
     }
-    let identity = [["metadata", "name"], ["metadata", "namespace"]];
-    for path in identity {
-        walk.found.remove(path.map(|field| Step::Field(field.to_owned())).as_slice());
+    for field in ["name", "namespace", "uid", "resourceVersion"] {
+        walk.found.remove(["metadata", field].map(|field| Step::Field(field.to_owned())).as_slice());
     }
     Ok(walk.found)
 }

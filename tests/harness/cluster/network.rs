@@ -46,6 +46,13 @@ pub(super) fn pod_subnet(number: u8) -> String {
     format!("10.244.{number}.0/24")
 }
 
+/// The hardware address of the node with this number, or of the bridge (0). Left to itself, a bridge changes its own
+/// whenever a node comes or goes, and a node gets a new one when it boots: neighbours would go on for half a minute
+/// sending to the old one.
+pub(super) fn hardware_address(number: u8) -> String {
+    format!("02:68:67:74:00:{number:02x}")
+}
+
 /// The bridge, and the process that removes everything once this value or the test process is gone.
 #[derive(Debug)]
 pub(super) struct Network {
@@ -59,7 +66,7 @@ impl Network {
         ensure_free().await?;
         let remover = remover(folder, lock)?;
         let network = Self { remover };
-        ip(&format!("link add {BRIDGE} type bridge")).await?;
+        ip(&format!("link add {BRIDGE} address {} type bridge", hardware_address(0))).await?;
         ip(&format!("address add {HOST}/24 dev {BRIDGE}")).await?;
         ip(&format!("link set {BRIDGE} up")).await?;
         Ok(network)

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::commands::{SHORT, finished, ip};
 use super::component::Component;
 use super::control_plane::ControlPlane;
-use super::network::{BRIDGE, HOST, MAX_NODES, SERVICES, node_address, pod_subnet};
+use super::network::{BRIDGE, HOST, MAX_NODES, SERVICES, hardware_address, node_address, pod_subnet};
 use super::{cgroups, node_configuration};
 use crate::spawn::command;
 use crate::tools;
@@ -150,7 +150,8 @@ impl Node {
         let interface = self.interface();
         let former = Path::new("/sys/class/net").join(&interface);
         eventually("the former interface to be gone", START, async || !former.exists()).await?;
-        ip(&format!("link add {interface} type veth peer name eth0 netns {init}")).await?;
+        let peer = format!("peer name eth0 address {} netns {init}", hardware_address(self.number));
+        ip(&format!("link add {interface} type veth {peer}")).await?;
         ip(&format!("link set {interface} master {BRIDGE} up")).await?;
         let address = node_address(self.number);
         let mut words = vec![

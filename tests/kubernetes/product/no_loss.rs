@@ -127,6 +127,7 @@ async fn a_drained_node_loses_nothing() -> Result<()> {
     stage.with_namespace("drained", work).await
 }
 
+#[cfg(feature = "nodes")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_cut_off_loses_nothing() -> Result<()> {
     let stage = Stage::exclusive().await?;
@@ -144,6 +145,7 @@ async fn a_node_that_is_cut_off_loses_nothing() -> Result<()> {
     stage.with_namespace("cut", work).await
 }
 
+#[cfg(feature = "nodes")]
 async fn fewer_ready(stage: &Stage, namespace: &str, than: i32) -> Result<()> {
     eventually_ok("the operator to notice", PATIENCE, async || {
         let ready = stage.endpoint(namespace).await?.status.and_then(|status| status.ready_replicas);

@@ -2,6 +2,7 @@
 //!
 //! It installs only; clusters are started by the tests' harness.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,18 +55,23 @@ pub(super) fn gateway_api() -> Result<PathBuf> {
     })
 }
 
-/// Whether pods can run: on nodes made of this machine, or in a cluster that is there already.
+/// The existing cluster that is to be used instead of one of ours, if there is one.
+pub(super) fn existing() -> Option<OsString> {
+    std::env::var_os(EXISTING).filter(|value| !value.is_empty())
+}
+
+/// Whether this machine can be made into nodes that run pods.
 pub(super) fn nodes() -> Result<()> {
-    if std::env::var_os(EXISTING).is_some_and(|value| !value.is_empty()) {
-        progress::note(&format!("pods run in the existing cluster that {EXISTING} names"));
+    if existing().is_some() {
+        progress::note(&format!("pods run in the cluster that {EXISTING} names"));
         progress::note("its nodes must have the images that `cargo xtask images` writes");
-        return Ok(());
+        bail!("the nodes of an existing cluster are not ours to stop");
     }
     if !cfg!(target_os = "linux") {
-        bail!("nodes need Linux; {EXISTING} can name an existing cluster instead");
+        bail!("nodes need Linux; {EXISTING} can name an existing cluster, in which most of the tests can run");
     }
     if !is_root() {
-        bail!("nodes need root; {EXISTING} can name an existing cluster instead");
+        bail!("nodes need root; {EXISTING} can name an existing cluster, in which most of the tests can run");
     }
     ensure(&Need::NODES)?;
     let probe = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "ip", "link", "add"];

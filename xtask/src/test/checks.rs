@@ -14,10 +14,11 @@ const ADVISORIES: Duration = Duration::from_mins(1);
 
 /// Every test target too, also those that a plain build leaves out.
 const EVERY_FEATURE: &str = if cfg!(target_os = "linux") {
-    "headgate-tests/real-servers,headgate-tests/browser,headgate-tests/cluster,headgate-tests/pods,headgate-tests/bench"
+    "headgate-tests/real-servers,headgate-tests/browser,headgate-tests/cluster,headgate-tests/pods,headgate-tests/nodes,\
+     headgate-tests/bench"
 } else {
     // The measuring program uses what only Linux has.
-    "headgate-tests/real-servers,headgate-tests/browser,headgate-tests/cluster,headgate-tests/pods"
+    "headgate-tests/real-servers,headgate-tests/browser,headgate-tests/cluster,headgate-tests/pods,headgate-tests/nodes"
 };
 
 /// A check and what it is called.
