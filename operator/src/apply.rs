@@ -5,6 +5,7 @@
 //! until then, and keys that they no longer accept are deleted after. Must never touch an object that is not the
 //! endpoint's own, nor write what is already so.
 
+mod credentials;
 mod difference;
 mod owner;
 mod pods;
@@ -95,7 +96,8 @@ pub async fn apply(
     let network_policy = writer.apply_optional(prepared.network_policy, existing.network_policy.as_ref()).await?;
     let disruption_budget =
         writer.apply_optional(prepared.disruption_budget, existing.disruption_budget.as_ref()).await?;
-    let deployment = writer.apply(prepared.deployment, existing.deployment.as_ref()).await?;
+    let deployment = credentials::with_version(prepared.deployment, kafka.as_ref());
+    let deployment = writer.apply(deployment, existing.deployment.as_ref()).await?;
     // Without the API there is nothing to apply it to; the status says so.
     let http_route = prepared.http_route.filter(|_| context.optional_apis.http_route());
     let http_route = writer.apply_optional(http_route, existing.http_route.as_ref()).await?;

@@ -95,6 +95,25 @@ async fn credentials_that_are_granted_arrive_and_leave_with_the_grant() {
 }
 
 #[tokio::test]
+async fn renewed_credentials_restart_the_pods_and_cannot_be_guessed_from_them() {
+    let stage = stage(|_| {});
+    let log_in = |connection: &mut Value| {
+        connection["spec"]["tls"] = json!({});
+        connection["spec"]["sasl"] = json!({"mechanism": "ScramSha512",
+            "credentialsSecretRef": {"namespace": "kafka", "name": "kafka-user"}});
+    };
+    stage.server.edit("KafkaConnection", "", "platform", log_in).unwrap();
+    stage.settle().await;
+    let template = || stage.get("Deployment", "orders-gateway").unwrap()["spec"]["template"]["metadata"].clone();
+    let before = template();
+    stage.settle().await;
+    assert_eq!(template(), before);
+    stage.server.put(secret("kafka", "kafka-user", json!({"username": "u", "password": "renewed"}))).unwrap();
+    stage.settle().await;
+    assert_ne!(template(), before);
+}
+
+#[tokio::test]
 async fn a_key_brought_in_another_namespace_opens_nothing() {
     let stage = stage(|_| {});
     let mut brought = secret("other", "brought", json!({"api-key": "brought-by-another-team"}));

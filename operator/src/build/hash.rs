@@ -8,11 +8,10 @@ use crate::credentials::hexadecimal;
 use crate::model::Endpoint;
 use sha2::{Digest as _, Sha256};
 
-/// Hash of the configuration and of the credentials for Kafka, which a gateway cannot reload.
+/// Hash of the configuration, which a gateway cannot reload. The credentials for Kafka are not part of it: whoever sees
+/// pods could try passwords until the hash fits. `apply` adds the version of their Secret.
 pub(super) fn read_at_start(endpoint: &Endpoint, config: &str) -> String {
-    let mut parts = vec![("config", config.as_bytes())];
-    parts.extend(endpoint.kafka.files.iter());
-    of(endpoint, &parts)
+    of(endpoint, &[("config", config.as_bytes())])
 }
 
 /// Hash of the digests of keys and of the certificate for clients, which a gateway reloads.
