@@ -23,7 +23,8 @@ pub(crate) struct DevArgs {
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Use this Kafka (host:port,…) instead of the embedded one; missing topics are created there
+    /// Use this Kafka (host:port,…) instead of the embedded one; missing topics are created there, sample events are not
+    /// written
     #[arg(long, value_name = "BOOTSTRAP")]
     pub(crate) kafka: Option<String>,
 

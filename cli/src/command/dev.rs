@@ -118,7 +118,8 @@ async fn patiently(ready: impl Future<Output = ()>, kafka: &str) {
 }
 
 fn start_demo(args: &DevArgs, ready: &Ready, demo: &mut JoinSet<()>) -> anyhow::Result<()> {
-    if args.no_demo {
+    // Somebody's own Kafka is no place for made-up events.
+    if args.no_demo || args.kafka.is_some() {
         return Ok(());
     }
     let producer = Producer::new(&ready.kafka, &[])?;
