@@ -16,7 +16,8 @@ async fn two_hundred_clients_of_different_channels_each_get_exactly_their_events
         client.text().await?;
         clients.push(client);
     }
-    let mut everything = stage.raw().await?.open("/orders", &[]).await?;
+    let mut everything = stage.raw().await?.open("/orders", &[HEADGATE]).await?;
+    everything.text().await?;
     // Every channel once in each round, so that each view sees the others' events between its own.
     let records = (0..EVENTS).flat_map(|round| {
         (0..CLIENTS).map(move |number| (number, event(&format!("channel-{number}"), &format!("{number}/{round}"))))

@@ -44,6 +44,8 @@ const KUBECTL: Duration = Duration::from_mins(5);
 pub struct Cluster {
     kubeconfig: PathBuf,
     own: Option<Mutex<Own>>,
+    /// Whether our images are on the nodes. Several tests want them at once.
+    our_images: OnceCell<()>,
 }
 
 /// The cluster of this process, in the hands of one test.
@@ -83,11 +85,11 @@ impl Cluster {
     /// only: every API works and no pod ever starts; it needs no root, and several can be at the same time.
     pub async fn start(nodes: u8) -> Result<Self> {
         if let Some(kubeconfig) = tools::kubeconfig_of_an_existing_cluster() {
-            return Ok(Self { kubeconfig, own: None });
+            return Ok(Self { kubeconfig, own: None, our_images: OnceCell::new() });
         }
         let own = Own::start(nodes).await?;
         let kubeconfig = own.control_plane.kubeconfig();
-        Ok(Self { kubeconfig, own: Some(Mutex::new(own)) })
+        Ok(Self { kubeconfig, own: Some(Mutex::new(own)), our_images: OnceCell::new() })
     }
 
     /// The cluster that the tests of this process share: two nodes, left alone as long as the returned value lives.
@@ -179,12 +181,15 @@ impl Cluster {
         try_join_all(own.nodes.iter().map(|node| node.load(archive))).await.map(drop)
     }
 
-    /// Packs the gateway and the operator from the programs that are built, and imports them on every node.
+    /// Packs the gateway and the operator from the programs that are built, and imports them on every node; once.
     pub async fn load_our_images(&self) -> Result<()> {
         let Some(own) = &self.own else { return Ok(()) };
-        let folder = own.lock().await.folder.path().to_owned();
-        self.pack_and_load(archive(&folder, "operator"), images::pack_operator).await?;
-        self.pack_and_load(archive(&folder, "gateway"), images::pack_gateway).await
+        let load = async || {
+            let folder = own.lock().await.folder.path().to_owned();
+            self.pack_and_load(archive(&folder, "operator"), images::pack_operator).await?;
+            self.pack_and_load(archive(&folder, "gateway"), images::pack_gateway).await
+        };
+        self.our_images.get_or_try_init(load).await.map(drop)
     }
 
     /// An error with the end of a log if a program of the cluster has ended. `None` of it is known of an existing one.

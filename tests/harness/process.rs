@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use crate::spawn::{Guarded, command};
-use crate::wait::eventually_ok;
+use crate::wait::{eventually, eventually_ok};
 
 /// How the variables begin that our binaries read or refuse.
 const SETTINGS: [&str; 5] = ["HEADGATE_", "AUTH_", "KAFKA__", "PORT", "input"];
@@ -99,9 +99,12 @@ impl Process {
         self.child.kill()
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and until its last words are read.
     pub async fn exit(&mut self, deadline: Duration) -> Result<ExitStatus> {
-        self.child.wait(deadline).await.with_context(|| format!("its log ends with:\n{}", self.stderr.tail()))
+        let status = self.child.wait(deadline).await;
+        let status = status.with_context(|| format!("its log ends with:\n{}", self.stderr.tail()))?;
+        eventually("its outputs to end", deadline, async || self.stdout.ended() && self.stderr.ended()).await?;
+        Ok(status)
     }
 }
 
@@ -134,6 +137,11 @@ impl Lines {
             }
         });
         lines
+    }
+
+    /// Whether nothing more can come: the thread that reads has let go of its half.
+    fn ended(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
     }
 
     fn get(&self, index: usize) -> Option<String> {
