@@ -37,6 +37,9 @@ async fn a_drain_gives_every_client_its_cursor_and_closes_with_1012_while_upgrad
     let ready = eventually_ok("an answer of the draining gateway", SOON, async || {
         let (status, _) = stage.gateway.admin_get("/readyz").await?;
         anyhow::ensure!(status == 503, "still ready");
+        // It is not ready a moment before it refuses clients, so that whoever routes to it hears of it first.
+        let status = stage.gateway.status().await?;
+        anyhow::ensure!(status["streams"][0]["draining"] == true, "not draining yet: {status}");
         Ok(())
     });
     ready.await?;
