@@ -1,3 +1,8 @@
+//! Every reference that `dereference` follows, the other way round.
+//!
+//! Owns the examples of both directions: who has to be woken, and who must be left alone. Must never need a watch: what is
+//! tested is pure.
+
 use super::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
