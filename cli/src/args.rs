@@ -12,10 +12,8 @@ mod stream;
 
 pub(crate) use cluster::ClusterArgs;
 pub(crate) use dev::{DevArgs, DevOutput};
-pub(crate) use endpoint::{Format, ListArgs, UrlArgs, WhyArgs};
-pub(crate) use keys::{
-    KeyIssueArgs, KeyListArgs, KeyPermission, KeyRevokeArgs, KeyRotateArgs, KeyShowArgs, KeysArgs, KeysCommand,
-};
+pub(crate) use endpoint::{EndpointArgs, Format, ListArgs};
+pub(crate) use keys::{KeyIssueArgs, KeyPermission, KeyRevokeArgs, KeyRotateArgs, KeyShowArgs, KeysArgs, KeysCommand};
 pub(crate) use lint::{LintArgs, LintOutput};
 pub(crate) use publish::{EventArgs, PublishArgs};
 pub(crate) use stream::{StreamArgs, StreamOutput};
@@ -69,11 +67,13 @@ pub(crate) enum Command {
     /// Show the StreamEndpoints of a cluster
     List(ListArgs),
     /// Print where the clients of a StreamEndpoint connect
-    Url(UrlArgs),
+    #[command(after_help = endpoint::URL_EXAMPLES)]
+    Url(EndpointArgs),
     /// Manage the API keys of a StreamEndpoint
     Keys(KeysArgs),
     /// Explain why a StreamEndpoint is not ready
-    Why(WhyArgs),
+    #[command(after_help = endpoint::WHY_EXAMPLES)]
+    Why(EndpointArgs),
 }
 
 impl Cli {
