@@ -12,8 +12,10 @@ mod stream;
 
 pub(crate) use cluster::ClusterArgs;
 pub(crate) use dev::{DevArgs, DevOutput};
-pub(crate) use endpoint::{EndpointArgs, Format, ListArgs};
-pub(crate) use keys::{KeyIssueArgs, KeyPermission, KeyRevokeArgs, KeyRotateArgs, KeyShowArgs, KeysArgs, KeysCommand};
+pub(crate) use endpoint::{Format, ListArgs, UrlArgs, WhyArgs};
+pub(crate) use keys::{
+    KeyIssueArgs, KeyListArgs, KeyPermission, KeyRevokeArgs, KeyRotateArgs, KeyShowArgs, KeysArgs, KeysCommand,
+};
 pub(crate) use lint::{LintArgs, LintOutput};
 pub(crate) use publish::{EventArgs, PublishArgs};
 pub(crate) use stream::{StreamArgs, StreamOutput};
@@ -67,13 +69,11 @@ pub(crate) enum Command {
     /// Show the StreamEndpoints of a cluster
     List(ListArgs),
     /// Print where the clients of a StreamEndpoint connect
-    #[command(after_help = endpoint::URL_EXAMPLES)]
-    Url(EndpointArgs),
+    Url(UrlArgs),
     /// Manage the API keys of a StreamEndpoint
     Keys(KeysArgs),
     /// Explain why a StreamEndpoint is not ready
-    #[command(after_help = endpoint::WHY_EXAMPLES)]
-    Why(EndpointArgs),
+    Why(WhyArgs),
 }
 
 impl Cli {

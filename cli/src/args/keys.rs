@@ -1,6 +1,6 @@
 //! The arguments of `headgate keys`.
 
-use super::EndpointArgs;
+use super::{ClusterArgs, Format};
 use clap::{Args, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
@@ -74,8 +74,7 @@ pub(crate) struct KeysArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// Every key of an endpoint, without the keys themselves
-    #[command(after_help = LIST_EXAMPLES)]
-    List(EndpointArgs),
+    List(KeyListArgs),
     /// Print a key
     #[command(visible_alias = "get")]
     Show(KeyShowArgs),
@@ -89,26 +88,51 @@ pub(crate) enum KeysCommand {
     Hash(KeyHashArgs),
 }
 
+/// Arguments of `headgate keys list`.
+#[derive(Debug, Args)]
+#[command(after_help = LIST_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
+pub(crate) struct KeyListArgs {
+    /// Name of a StreamEndpoint
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// How to print
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+
+    /// Where.
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
 /// Arguments of `headgate keys show`.
 #[derive(Debug, Args)]
-#[command(after_help = SHOW_EXAMPLES)]
+#[command(after_help = SHOW_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
 pub(crate) struct KeyShowArgs {
-    /// Whose key, and how to print.
-    #[command(flatten)]
-    pub(crate) endpoint: EndpointArgs,
+    /// Name of a StreamEndpoint
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 
     /// Name of the key; may be left out if the endpoint has one only
     #[arg(value_name = "KEY")]
     pub(crate) key: Option<String>,
+
+    /// How to print
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+
+    /// Where.
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
 }
 
 /// Arguments of `headgate keys issue`.
 #[derive(Debug, Args)]
-#[command(after_help = ISSUE_EXAMPLES)]
+#[command(after_help = ISSUE_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
 pub(crate) struct KeyIssueArgs {
-    /// Whose key, and how to print.
-    #[command(flatten)]
-    pub(crate) endpoint: EndpointArgs,
+    /// Name of a StreamEndpoint
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 
     /// Name of the new key, such as the client that gets it
     #[arg(value_name = "KEY")]
@@ -129,15 +153,23 @@ pub(crate) struct KeyIssueArgs {
     /// How long to wait for the operator; 0 = not at all
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) timeout: u32,
+
+    /// How to print
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+
+    /// Where.
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
 }
 
 /// Arguments of `headgate keys rotate`.
 #[derive(Debug, Args)]
-#[command(after_help = ROTATE_EXAMPLES)]
+#[command(after_help = ROTATE_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
 pub(crate) struct KeyRotateArgs {
-    /// Whose key, and how to print.
-    #[command(flatten)]
-    pub(crate) endpoint: EndpointArgs,
+    /// Name of a StreamEndpoint
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 
     /// Name of the key; may be left out if the endpoint has one only
     #[arg(value_name = "KEY", conflicts_with = "all")]
@@ -150,15 +182,23 @@ pub(crate) struct KeyRotateArgs {
     /// How long to wait for the operator; 0 = not at all
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) timeout: u32,
+
+    /// How to print
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+
+    /// Where.
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
 }
 
 /// Arguments of `headgate keys revoke`.
 #[derive(Debug, Args)]
-#[command(after_help = REVOKE_EXAMPLES)]
+#[command(after_help = REVOKE_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
 pub(crate) struct KeyRevokeArgs {
-    /// Whose key, and how to print.
-    #[command(flatten)]
-    pub(crate) endpoint: EndpointArgs,
+    /// Name of a StreamEndpoint
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 
     /// Name of the key
     #[arg(value_name = "KEY")]
@@ -167,6 +207,14 @@ pub(crate) struct KeyRevokeArgs {
     /// How long to wait for the operator; 0 = not at all
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) timeout: u32,
+
+    /// How to print
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+
+    /// Where.
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
 }
 
 /// Arguments of `headgate keys hash`.

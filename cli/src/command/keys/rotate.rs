@@ -27,11 +27,11 @@ struct Rotated {
 pub(super) fn run(args: &KeyRotateArgs) -> anyhow::Result<ExitCode> {
     let nonce = Timestamp::now().to_string();
     let rotated = crate::command::block_on(async {
-        let cluster = Cluster::connect(&args.endpoint.cluster).await?;
+        let cluster = Cluster::connect(&args.cluster).await?;
         rotate(&cluster, args, &nonce).await
     })?;
     let mut output = Output::stdout();
-    match args.endpoint.output {
+    match args.output {
         Format::Json => {
             let keys = rotated.iter().map(|key| json!({ "key": key.key, "before": key.before, "id": key.after }));
             output.line(&serde_json::to_vec(&keys.collect::<Vec<_>>())?)?;
@@ -47,17 +47,13 @@ pub(super) fn run(args: &KeyRotateArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn rotate(cluster: &Cluster, args: &KeyRotateArgs, nonce: &str) -> anyhow::Result<Vec<Rotated>> {
-    let endpoint = cluster.endpoint(&args.endpoint.name).await?;
+    let endpoint = cluster.endpoint(&args.name).await?;
     let mut keys = if args.all {
         let issued = issued(&endpoint);
         if issued.is_empty() {
-            bail!(
-                "{} has no key that Headgate issued: see headgate keys list {}",
-                args.endpoint.name,
-                args.endpoint.name
-            );
+            bail!("{} has no key that Headgate issued: see headgate keys list {}", args.name, args.name);
         }
-        cluster.rotate_keys(&args.endpoint.name, nonce).await?;
+        cluster.rotate_keys(&args.name, nonce).await?;
         issued
     } else {
         let key = key_name(&endpoint, args.key.as_deref())?;
@@ -68,8 +64,8 @@ async fn rotate(cluster: &Cluster, args: &KeyRotateArgs, nonce: &str) -> anyhow:
         return Ok(keys);
     }
     let patience = Duration::from_secs(args.timeout.into());
-    let done = cluster.until(&args.endpoint.name, patience, |endpoint| after(endpoint, &keys)).await?;
-    let ids = done.ok_or_else(|| not_in_time("replaced the key", &args.endpoint.name, args.timeout))?;
+    let done = cluster.until(&args.name, patience, |endpoint| after(endpoint, &keys)).await?;
+    let ids = done.ok_or_else(|| not_in_time("replaced the key", &args.name, args.timeout))?;
     for (key, id) in keys.iter_mut().zip(ids) {
         key.after = Some(id);
     }
@@ -96,7 +92,7 @@ fn after(endpoint: &StreamEndpoint, before: &[Rotated]) -> Option<Vec<String>> {
 }
 
 fn text(args: &KeyRotateArgs, rotated: &Rotated) -> String {
-    let (endpoint, key, place) = (&args.endpoint.name, &rotated.key, elsewhere(&args.endpoint.cluster));
+    let (endpoint, key, place) = (&args.name, &rotated.key, elsewhere(&args.cluster));
     match (&rotated.before, &rotated.after) {
         (_, None) => format!("a new key is asked for in place of {key} of {endpoint}"),
         (before, Some(after)) => {
@@ -112,7 +108,7 @@ fn text(args: &KeyRotateArgs, rotated: &Rotated) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{ClusterArgs, EndpointArgs};
+    use crate::args::ClusterArgs;
     use crate::cluster::fake::{self, ApiServer};
     use serde_json::Value;
 
@@ -131,10 +127,12 @@ mod tests {
 
     fn arguments(key: Option<&str>) -> KeyRotateArgs {
         KeyRotateArgs {
-            endpoint: EndpointArgs { name: "orders".to_owned(), output: Format::Text, cluster: ClusterArgs::default() },
+            name: "orders".to_owned(),
             key: key.map(str::to_owned),
             all: key.is_none(),
             timeout: 5,
+            output: Format::Text,
+            cluster: ClusterArgs::default(),
         }
     }
 
