@@ -12,10 +12,8 @@ mod stream;
 
 pub(crate) use cluster::ClusterArgs;
 pub(crate) use dev::{DevArgs, DevOutput};
-pub(crate) use endpoint::{Format, ListArgs, UrlArgs, WhyArgs};
-pub(crate) use keys::{
-    KeyIssueArgs, KeyListArgs, KeyPermission, KeyRevokeArgs, KeyRotateArgs, KeyShowArgs, KeysArgs, KeysCommand,
-};
+pub(crate) use endpoint::{EndpointArgs, Format, ListArgs};
+pub(crate) use keys::{KeyIssueArgs, KeyPermission, KeyRevokeArgs, KeyRotateArgs, KeyShowArgs, KeysArgs, KeysCommand};
 pub(crate) use lint::{LintArgs, LintOutput};
 pub(crate) use publish::{EventArgs, PublishArgs};
 pub(crate) use stream::{StreamArgs, StreamOutput};
@@ -69,11 +67,13 @@ pub(crate) enum Command {
     /// Show the StreamEndpoints of a cluster
     List(ListArgs),
     /// Print where the clients of a StreamEndpoint connect
-    Url(UrlArgs),
+    #[command(after_help = endpoint::URL_EXAMPLES)]
+    Url(EndpointArgs),
     /// Manage the API keys of a StreamEndpoint
     Keys(KeysArgs),
     /// Explain why a StreamEndpoint is not ready
-    Why(WhyArgs),
+    #[command(after_help = endpoint::WHY_EXAMPLES)]
+    Why(EndpointArgs),
 }
 
 impl Cli {
@@ -134,6 +134,20 @@ mod tests {
         for command in command.get_subcommands().chain(keys.get_subcommands()) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Examples:\n  headgate"), "{} has no examples", command.get_name());
+        }
+    }
+
+    /// A heading of a flattened group goes on for what is declared after the group.
+    #[test]
+    fn a_commands_own_options_do_not_stand_in_the_section_about_clusters() {
+        let of_a_cluster = ["namespace", "context", "kubeconfig", "key_name", "port_forward"];
+        let command = Cli::command();
+        let keys = command.find_subcommand("keys").unwrap();
+        for command in command.get_subcommands().chain(keys.get_subcommands()) {
+            for argument in command.get_arguments().filter(|argument| argument.get_help_heading() == Some("Cluster")) {
+                let (id, command) = (argument.get_id().as_str(), command.get_name());
+                assert!(of_a_cluster.contains(&id), "{command}: {id}");
+            }
         }
     }
 

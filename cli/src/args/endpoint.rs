@@ -11,7 +11,7 @@ Examples:
 
 Exit codes: 0 done; 1 the cluster could not be asked.";
 
-const URL_EXAMPLES: &str = "\
+pub(super) const URL_EXAMPLES: &str = "\
 Examples:
   headgate url orders
   headgate url orders -n shop -o json
@@ -19,7 +19,7 @@ Examples:
 
 Exit codes: 0 printed; 1 the endpoint has no URL yet, does not exist, or the cluster could not be asked.";
 
-const WHY_EXAMPLES: &str = "\
+pub(super) const WHY_EXAMPLES: &str = "\
 Examples:
   headgate why orders                  why it is not ready, and what to do about it
   headgate why orders -n shop -o json
@@ -46,29 +46,12 @@ pub(crate) struct ListArgs {
     pub(crate) cluster: ClusterArgs,
 }
 
-/// Arguments of `headgate url`.
+/// One StreamEndpoint: all that `headgate url`, `why` and `keys list` take, and how every other command about keys begins.
 #[derive(Debug, Args)]
-#[command(after_help = URL_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
-pub(crate) struct UrlArgs {
+#[command(mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
+pub(crate) struct EndpointArgs {
     /// Name of a StreamEndpoint
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-
-    /// How to print
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
-    pub(crate) output: Format,
-
-    /// Where.
-    #[command(flatten)]
-    pub(crate) cluster: ClusterArgs,
-}
-
-/// Arguments of `headgate why`.
-#[derive(Debug, Args)]
-#[command(after_help = WHY_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
-pub(crate) struct WhyArgs {
-    /// Name of a StreamEndpoint
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", index = 1)]
     pub(crate) name: String,
 
     /// How to print

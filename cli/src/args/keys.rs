@@ -1,6 +1,6 @@
 //! The arguments of `headgate keys`.
 
-use super::{ClusterArgs, Format};
+use super::EndpointArgs;
 use clap::{Args, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
@@ -74,7 +74,8 @@ pub(crate) struct KeysArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// Every key of an endpoint, without the keys themselves
-    List(KeyListArgs),
+    #[command(after_help = LIST_EXAMPLES)]
+    List(EndpointArgs),
     /// Print a key
     #[command(visible_alias = "get")]
     Show(KeyShowArgs),
@@ -88,54 +89,25 @@ pub(crate) enum KeysCommand {
     Hash(KeyHashArgs),
 }
 
-/// Arguments of `headgate keys list`.
-#[derive(Debug, Args)]
-#[command(after_help = LIST_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
-pub(crate) struct KeyListArgs {
-    /// Name of a StreamEndpoint
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-
-    /// How to print
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
-    pub(crate) output: Format,
-
-    /// Where.
-    #[command(flatten)]
-    pub(crate) cluster: ClusterArgs,
-}
-
 /// Arguments of `headgate keys show`.
 #[derive(Debug, Args)]
-#[command(after_help = SHOW_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
+#[command(after_help = SHOW_EXAMPLES)]
 pub(crate) struct KeyShowArgs {
-    /// Name of a StreamEndpoint
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-
     /// Name of the key; may be left out if the endpoint has one only
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", index = 2)]
     pub(crate) key: Option<String>,
 
-    /// How to print
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
-    pub(crate) output: Format,
-
-    /// Where.
+    /// Whose key, and how to print. Last, because the heading of its options goes on after it.
     #[command(flatten)]
-    pub(crate) cluster: ClusterArgs,
+    pub(crate) endpoint: EndpointArgs,
 }
 
 /// Arguments of `headgate keys issue`.
 #[derive(Debug, Args)]
-#[command(after_help = ISSUE_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
+#[command(after_help = ISSUE_EXAMPLES)]
 pub(crate) struct KeyIssueArgs {
-    /// Name of a StreamEndpoint
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-
     /// Name of the new key, such as the client that gets it
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", index = 2)]
     pub(crate) key: String,
 
     /// What the key allows; may be given twice
@@ -154,25 +126,17 @@ pub(crate) struct KeyIssueArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) timeout: u32,
 
-    /// How to print
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
-    pub(crate) output: Format,
-
-    /// Where.
+    /// Whose key, and how to print. Last, because the heading of its options goes on after it.
     #[command(flatten)]
-    pub(crate) cluster: ClusterArgs,
+    pub(crate) endpoint: EndpointArgs,
 }
 
 /// Arguments of `headgate keys rotate`.
 #[derive(Debug, Args)]
-#[command(after_help = ROTATE_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
+#[command(after_help = ROTATE_EXAMPLES)]
 pub(crate) struct KeyRotateArgs {
-    /// Name of a StreamEndpoint
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-
     /// Name of the key; may be left out if the endpoint has one only
-    #[arg(value_name = "KEY", conflicts_with = "all")]
+    #[arg(value_name = "KEY", index = 2, conflicts_with = "all")]
     pub(crate) key: Option<String>,
 
     /// Every key that Headgate issued for the endpoint
@@ -183,38 +147,26 @@ pub(crate) struct KeyRotateArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) timeout: u32,
 
-    /// How to print
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
-    pub(crate) output: Format,
-
-    /// Where.
+    /// Whose key, and how to print. Last, because the heading of its options goes on after it.
     #[command(flatten)]
-    pub(crate) cluster: ClusterArgs,
+    pub(crate) endpoint: EndpointArgs,
 }
 
 /// Arguments of `headgate keys revoke`.
 #[derive(Debug, Args)]
-#[command(after_help = REVOKE_EXAMPLES, mut_arg("namespace", |arg| arg.short('n').short_alias('N')))]
+#[command(after_help = REVOKE_EXAMPLES)]
 pub(crate) struct KeyRevokeArgs {
-    /// Name of a StreamEndpoint
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-
     /// Name of the key
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", index = 2)]
     pub(crate) key: String,
 
     /// How long to wait for the operator; 0 = not at all
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) timeout: u32,
 
-    /// How to print
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
-    pub(crate) output: Format,
-
-    /// Where.
+    /// Whose key, and how to print. Last, because the heading of its options goes on after it.
     #[command(flatten)]
-    pub(crate) cluster: ClusterArgs,
+    pub(crate) endpoint: EndpointArgs,
 }
 
 /// Arguments of `headgate keys hash`.

@@ -1,6 +1,6 @@
 //! `headgate url`: where the clients of a StreamEndpoint connect.
 
-use crate::args::{Format, UrlArgs};
+use crate::args::{EndpointArgs, Format};
 use crate::cluster::Cluster;
 use crate::cluster::access::{AccessError, url};
 use crate::output::Output;
@@ -9,7 +9,7 @@ use serde_json::json;
 use std::process::ExitCode;
 
 /// Prints the URL.
-pub(crate) fn run(args: &UrlArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &EndpointArgs) -> anyhow::Result<ExitCode> {
     let (endpoint, namespace) = super::block_on(async {
         let cluster = Cluster::connect(&args.cluster).await?;
         Ok((cluster.endpoint(&args.name).await?, cluster.namespace().to_owned()))
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &UrlArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(endpoint: &StreamEndpoint, namespace: &str, args: &UrlArgs) -> Result<String, AccessError> {
+fn line(endpoint: &StreamEndpoint, namespace: &str, args: &EndpointArgs) -> Result<String, AccessError> {
     let url = url(endpoint).ok_or_else(|| AccessError::NoUrl(args.name.clone()))?;
     Ok(match args.output {
         Format::Text => url.to_owned(),
@@ -39,14 +39,14 @@ mod tests {
     #[test]
     fn the_url_is_printed_alone_or_its_absence_is_explained() {
         let mut value = fake::endpoint("shop", "orders");
-        let args = UrlArgs { name: "orders".to_owned(), output: Format::Text, cluster: ClusterArgs::default() };
+        let args = EndpointArgs { name: "orders".to_owned(), output: Format::Text, cluster: ClusterArgs::default() };
         let fresh = serde_json::from_value(value.clone()).unwrap();
         let error = line(&fresh, "shop", &args).unwrap_err().to_string();
         assert_eq!(error, "orders has no URL yet: see headgate why orders");
         value["status"] = json!({ "url": "wss://h/orders" });
         let served = serde_json::from_value(value).unwrap();
         assert_eq!(line(&served, "shop", &args).unwrap(), "wss://h/orders");
-        let json = line(&served, "shop", &UrlArgs { output: Format::Json, ..args }).unwrap();
+        let json = line(&served, "shop", &EndpointArgs { output: Format::Json, ..args }).unwrap();
         assert_eq!(json, r#"{"app":"orders","name":"orders","namespace":"shop","url":"wss://h/orders"}"#);
     }
 }

@@ -1,6 +1,6 @@
 //! `headgate why`: explains why a StreamEndpoint is not ready. The exit code says whether it is.
 
-use crate::args::{Format, WhyArgs};
+use crate::args::{EndpointArgs, Format};
 use crate::cluster::Cluster;
 use crate::output::{self, Output};
 use crate::why::{explain, gather, render};
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 const EXIT_UNKNOWN: u8 = 2;
 
 /// Prints the explanation.
-pub(crate) fn run(args: &WhyArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &EndpointArgs) -> anyhow::Result<ExitCode> {
     let gathered = super::block_on(async {
         let cluster = Cluster::connect(&args.cluster).await?;
         Ok(gather(&cluster, &args.name).await?)

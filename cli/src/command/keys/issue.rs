@@ -21,13 +21,13 @@ use std::time::Duration;
 pub(super) fn run(args: &KeyIssueArgs) -> anyhow::Result<ExitCode> {
     let key = new_key(args, Timestamp::now())?;
     let issued = crate::command::block_on(async {
-        let cluster = Cluster::connect(&args.cluster).await?;
+        let cluster = Cluster::connect(&args.endpoint.cluster).await?;
         let status = issue(&cluster, args, &key).await?;
         Ok((status, cluster.namespace().to_owned()))
     })?;
     let (status, namespace) = issued;
     let mut output = Output::stdout();
-    match args.output {
+    match args.endpoint.output {
         Format::Json => output.line(report(args, &key, status.as_ref(), &namespace).to_string().as_bytes())?,
         Format::Text => {
             for line in text(args, &key, status.as_ref(), &namespace) {
@@ -36,27 +36,31 @@ pub(super) fn run(args: &KeyIssueArgs) -> anyhow::Result<ExitCode> {
         }
     }
     output.flush()?;
-    notice(format_args!("if a manifest describes {}, add to its spec.auth.apiKeys: {}", args.name, key.entry()));
+    notice(format_args!(
+        "if a manifest describes {}, add to its spec.auth.apiKeys: {}",
+        args.endpoint.name,
+        key.entry()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
 /// The key as the operator reports it; `None` if nobody waited.
 async fn issue(cluster: &Cluster, args: &KeyIssueArgs, key: &NewKey) -> anyhow::Result<Option<KeyStatus>> {
-    cluster.issue_key(&args.name, key).await?;
+    cluster.issue_key(&args.endpoint.name, key).await?;
     if args.timeout == 0 {
         return Ok(None);
     }
     let patience = Duration::from_secs(args.timeout.into());
-    let settled = cluster.until(&args.name, patience, |endpoint| settled(endpoint, &key.name)).await?;
-    let status = settled.ok_or_else(|| not_in_time("issued the key", &args.name, args.timeout))?;
+    let settled = cluster.until(&args.endpoint.name, patience, |endpoint| settled(endpoint, &key.name)).await?;
+    let status = settled.ok_or_else(|| not_in_time("issued the key", &args.endpoint.name, args.timeout))?;
     match status.state {
         KeyState::Active | KeyState::Rotating => Ok(Some(status)),
         KeyState::Conflict => bail!(
             "the key {} is listed, but its Secret belongs to somebody else: headgate why {}, or revoke it again",
             args.key,
-            args.name
+            args.endpoint.name
         ),
-        state => bail!("the key {} is {}: see headgate why {}", args.key, state.as_str(), args.name),
+        state => bail!("the key {} is {}: see headgate why {}", args.key, state.as_str(), args.endpoint.name),
     }
 }
 
@@ -92,7 +96,7 @@ fn expiry(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 }
 
 fn text(args: &KeyIssueArgs, key: &NewKey, status: Option<&KeyStatus>, namespace: &str) -> Vec<String> {
-    let (name, endpoint) = (&args.key, &args.name);
+    let (name, endpoint) = (&args.key, &args.endpoint.name);
     let ends = key.expires_at.map(|time| format!(", ends {time}")).unwrap_or_default();
     let allowed = key.permissions.join(", ");
     let Some(status) = status else {
@@ -102,7 +106,7 @@ fn text(args: &KeyIssueArgs, key: &NewKey, status: Option<&KeyStatus>, namespace
         return vec![format!("key {name} of {endpoint} is accepted, by its digest: {allowed}{ends}")];
     }
     let id = status.id.as_deref().unwrap_or_default();
-    let place = elsewhere(&args.cluster);
+    let place = elsewhere(&args.endpoint.cluster);
     let mut lines = vec![format!("key {name} of {endpoint} is issued: {allowed}, id {id}{ends}")];
     lines.push(format!("read it:  headgate keys show {endpoint} {name}{place}"));
     if let Some(secret) = &status.secret_ref {
@@ -116,7 +120,7 @@ fn text(args: &KeyIssueArgs, key: &NewKey, status: Option<&KeyStatus>, namespace
 
 fn report(args: &KeyIssueArgs, key: &NewKey, status: Option<&KeyStatus>, namespace: &str) -> Value {
     json!({
-        "endpoint": args.name,
+        "endpoint": args.endpoint.name,
         "namespace": namespace,
         "key": args.key,
         "id": status.and_then(|status| status.id.as_deref()),

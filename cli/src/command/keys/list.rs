@@ -1,6 +1,6 @@
 //! `headgate keys list`: every key of an endpoint. It reads the metadata of Secrets only, never a key.
 
-use crate::args::{Format, KeyListArgs};
+use crate::args::{EndpointArgs, Format};
 use crate::cluster::Cluster;
 use crate::cluster::access::{status_of, statuses};
 use crate::output::Output;
@@ -39,7 +39,7 @@ struct Previous {
 }
 
 /// Prints one line per key.
-pub(super) fn run(args: &KeyListArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &EndpointArgs) -> anyhow::Result<ExitCode> {
     let rows = crate::command::block_on(async { rows(&Cluster::connect(&args.cluster).await?, &args.name).await })?;
     let mut output = Output::stdout();
     match args.output {

@@ -14,34 +14,37 @@ use std::time::Duration;
 /// Takes the key away and waits until the operator has done its part.
 pub(super) fn run(args: &KeyRevokeArgs) -> anyhow::Result<ExitCode> {
     let (revoked, id) = crate::command::block_on(async {
-        let cluster = Cluster::connect(&args.cluster).await?;
+        let cluster = Cluster::connect(&args.endpoint.cluster).await?;
         revoke(&cluster, args).await
     })?;
     let mut output = Output::stdout();
-    match args.output {
+    match args.endpoint.output {
         Format::Json => {
             let replaced = matches!(revoked, Revoked::Replaced { .. });
-            let line = json!({ "endpoint": args.name, "key": args.key, "replaced": replaced, "id": id });
+            let line = json!({ "endpoint": args.endpoint.name, "key": args.key, "replaced": replaced, "id": id });
             output.line(line.to_string().as_bytes())?;
         }
         Format::Text => output.line(text(args, &revoked, id.as_deref()).as_bytes())?,
     }
     output.flush()?;
     if revoked == Revoked::Removed {
-        notice(format_args!("if a manifest describes {}, remove the key from its spec.auth.apiKeys too", args.name));
+        notice(format_args!(
+            "if a manifest describes {}, remove the key from its spec.auth.apiKeys too",
+            args.endpoint.name
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// What was done, and the id of the key that takes the place of an only one.
 async fn revoke(cluster: &Cluster, args: &KeyRevokeArgs) -> anyhow::Result<(Revoked, Option<String>)> {
-    let revoked = cluster.revoke_key(&args.name, &args.key).await?;
+    let revoked = cluster.revoke_key(&args.endpoint.name, &args.key).await?;
     if args.timeout == 0 {
         return Ok((revoked, None));
     }
     let patience = Duration::from_secs(args.timeout.into());
-    let done = cluster.until(&args.name, patience, |endpoint| done(endpoint, &args.key, &revoked)).await?;
-    let id = done.ok_or_else(|| not_in_time("withdrawn the key", &args.name, args.timeout))?;
+    let done = cluster.until(&args.endpoint.name, patience, |endpoint| done(endpoint, &args.key, &revoked)).await?;
+    let id = done.ok_or_else(|| not_in_time("withdrawn the key", &args.endpoint.name, args.timeout))?;
     Ok((revoked, id))
 }
 
@@ -56,7 +59,7 @@ fn done(endpoint: &StreamEndpoint, key: &str, revoked: &Revoked) -> Option<Optio
 }
 
 fn text(args: &KeyRevokeArgs, revoked: &Revoked, id: Option<&str>) -> String {
-    let (endpoint, key, place) = (&args.name, &args.key, elsewhere(&args.cluster));
+    let (endpoint, key, place) = (&args.endpoint.name, &args.key, elsewhere(&args.endpoint.cluster));
     let closed = "connections with it are closed within seconds";
     match revoked {
         Revoked::Removed => format!("key {key} of {endpoint} is revoked; {closed}"),

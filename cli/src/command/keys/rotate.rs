@@ -27,11 +27,11 @@ struct Rotated {
 pub(super) fn run(args: &KeyRotateArgs) -> anyhow::Result<ExitCode> {
     let nonce = Timestamp::now().to_string();
     let rotated = crate::command::block_on(async {
-        let cluster = Cluster::connect(&args.cluster).await?;
+        let cluster = Cluster::connect(&args.endpoint.cluster).await?;
         rotate(&cluster, args, &nonce).await
     })?;
     let mut output = Output::stdout();
-    match args.output {
+    match args.endpoint.output {
         Format::Json => {
             let keys = rotated.iter().map(|key| json!({ "key": key.key, "before": key.before, "id": key.after }));
             output.line(&serde_json::to_vec(&keys.collect::<Vec<_>>())?)?;
@@ -47,13 +47,17 @@ pub(super) fn run(args: &KeyRotateArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn rotate(cluster: &Cluster, args: &KeyRotateArgs, nonce: &str) -> anyhow::Result<Vec<Rotated>> {
-    let endpoint = cluster.endpoint(&args.name).await?;
+    let endpoint = cluster.endpoint(&args.endpoint.name).await?;
     let mut keys = if args.all {
         let issued = issued(&endpoint);
         if issued.is_empty() {
-            bail!("{} has no key that Headgate issued: see headgate keys list {}", args.name, args.name);
+            bail!(
+                "{} has no key that Headgate issued: see headgate keys list {}",
+                args.endpoint.name,
+                args.endpoint.name
+            );
         }
-        cluster.rotate_keys(&args.name, nonce).await?;
+        cluster.rotate_keys(&args.endpoint.name, nonce).await?;
         issued
     } else {
         let key = key_name(&endpoint, args.key.as_deref())?;
@@ -64,8 +68,8 @@ async fn rotate(cluster: &Cluster, args: &KeyRotateArgs, nonce: &str) -> anyhow:
         return Ok(keys);
     }
     let patience = Duration::from_secs(args.timeout.into());
-    let done = cluster.until(&args.name, patience, |endpoint| after(endpoint, &keys)).await?;
-    let ids = done.ok_or_else(|| not_in_time("replaced the key", &args.name, args.timeout))?;
+    let done = cluster.until(&args.endpoint.name, patience, |endpoint| after(endpoint, &keys)).await?;
+    let ids = done.ok_or_else(|| not_in_time("replaced the key", &args.endpoint.name, args.timeout))?;
     for (key, id) in keys.iter_mut().zip(ids) {
         key.after = Some(id);
     }
@@ -92,7 +96,7 @@ fn after(endpoint: &StreamEndpoint, before: &[Rotated]) -> Option<Vec<String>> {
 }
 
 fn text(args: &KeyRotateArgs, rotated: &Rotated) -> String {
-    let (endpoint, key, place) = (&args.name, &rotated.key, elsewhere(&args.cluster));
+    let (endpoint, key, place) = (&args.endpoint.name, &rotated.key, elsewhere(&args.endpoint.cluster));
     match (&rotated.before, &rotated.after) {
         (_, None) => format!("a new key is asked for in place of {key} of {endpoint}"),
         (before, Some(after)) => {
@@ -108,7 +112,7 @@ fn text(args: &KeyRotateArgs, rotated: &Rotated) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::ClusterArgs;
+    use crate::args::{ClusterArgs, EndpointArgs};
     use crate::cluster::fake::{self, ApiServer};
     use serde_json::Value;
 
@@ -127,12 +131,10 @@ mod tests {
 
     fn arguments(key: Option<&str>) -> KeyRotateArgs {
         KeyRotateArgs {
-            name: "orders".to_owned(),
+            endpoint: EndpointArgs { name: "orders".to_owned(), output: Format::Text, cluster: ClusterArgs::default() },
             key: key.map(str::to_owned),
             all: key.is_none(),
             timeout: 5,
-            output: Format::Text,
-            cluster: ClusterArgs::default(),
         }
     }
 

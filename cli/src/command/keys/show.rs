@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Prints the key from its Secret.
 pub(super) fn run(args: &KeyShowArgs) -> anyhow::Result<ExitCode> {
-    let line = crate::command::block_on(async { line(&Cluster::connect(&args.cluster).await?, args).await })?;
+    let line = crate::command::block_on(async { line(&Cluster::connect(&args.endpoint.cluster).await?, args).await })?;
     let mut output = Output::stdout();
     output.line(line.as_bytes())?;
     output.flush()?;
@@ -17,14 +17,14 @@ pub(super) fn run(args: &KeyShowArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn line(cluster: &Cluster, args: &KeyShowArgs) -> anyhow::Result<String> {
-    let endpoint = cluster.endpoint(&args.name).await?;
+    let endpoint = cluster.endpoint(&args.endpoint.name).await?;
     let key = key_name(&endpoint, args.key.as_deref())?;
     let secret = secret_of(&endpoint, &key)?;
     let text = cluster.key(&secret).await?;
-    Ok(match args.output {
+    Ok(match args.endpoint.output {
         Format::Text => text,
         Format::Json => json!({
-            "endpoint": args.name,
+            "endpoint": args.endpoint.name,
             "namespace": cluster.namespace(),
             "key": key,
             "id": status_of(&endpoint, &key).and_then(|status| status.id.as_deref()),
@@ -39,7 +39,7 @@ async fn line(cluster: &Cluster, args: &KeyShowArgs) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::ClusterArgs;
+    use crate::args::{ClusterArgs, EndpointArgs};
     use crate::cluster::fake::{self, ApiServer};
     use k8s_openapi::ByteString;
 
@@ -53,10 +53,12 @@ mod tests {
         server.then("GET", "/apis/headgate.dev/v1alpha1/namespaces/shop/streamendpoints/orders", orders);
         let data = json!({ "metadata": secret, "data": { "api-key": ByteString(b"hgk_1".to_vec()) } });
         server.then("GET", "/api/v1/namespaces/shop/secrets/orders-key-default", data);
-        let args =
-            KeyShowArgs { name: "orders".to_owned(), key: None, output: Format::Text, cluster: ClusterArgs::default() };
-        assert_eq!(line(&server.cluster("shop"), &args).await.unwrap(), "hgk_1");
-        let json = line(&server.cluster("shop"), &KeyShowArgs { output: Format::Json, ..args }).await.unwrap();
+        let asked = |output| KeyShowArgs {
+            endpoint: EndpointArgs { name: "orders".to_owned(), output, cluster: ClusterArgs::default() },
+            key: None,
+        };
+        assert_eq!(line(&server.cluster("shop"), &asked(Format::Text)).await.unwrap(), "hgk_1");
+        let json = line(&server.cluster("shop"), &asked(Format::Json)).await.unwrap();
         assert!(json.contains(r#""apiKey":"hgk_1""#) && json.contains(r#""id":"k1""#), "{json}");
     }
 }
