@@ -4,6 +4,9 @@
 //! name. Unknown fields are refused, because a misspelt security setting must never be ignored.
 
 pub mod bounds;
+mod oidc;
+
+pub use oidc::{ClaimFilter, ClaimMatch, Oidc, SigningAlgorithm};
 
 use crate::endpoints;
 use crate::filter::Filter;
@@ -270,6 +273,20 @@ pub struct Auth {
     /// File with the digests of the API keys ([`crate::key::VerifierFile`]); its directory is watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys_file: Option<PathBuf>,
+    /// Whose tokens are accepted; there exactly in the modes that accept tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<Oidc>,
+    /// File with the secret by which the gateways of one endpoint recognise each other's tickets. Absent: each gateway
+    /// makes its own, and a ticket is good at the gateway that issued it only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket_key_file: Option<PathBuf>,
+}
+
+impl Auth {
+    /// A mode without tokens.
+    pub fn keys(mode: AuthMode, keys_file: Option<PathBuf>) -> Self {
+        Self { mode, keys_file, oidc: None, ticket_key_file: None }
+    }
 }
 
 /// Kinds of credentials that are accepted.
@@ -298,6 +315,9 @@ pub struct PublicAccess {
     pub allowed_origins: Vec<String>,
     /// Whether credentials may stand in the URL.
     pub query_credentials: QueryCredentials,
+    /// Networks (CIDR, RFC 4632) of proxies whose `X-Forwarded-For` is believed; from others it is ignored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<String>,
 }
 
 /// Whether credentials may stand in the URL.

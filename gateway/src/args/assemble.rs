@@ -59,11 +59,12 @@ pub(super) fn assemble(flags: Flags, older: Older<'_>, problems: &mut Vec<Settin
         listeners,
         kafka,
         stream,
-        auth: Auth { mode: access.mode, keys_file: flags.keys_file },
+        auth: Auth::keys(access.mode, flags.keys_file),
         public_access: PublicAccess {
             anonymous: access.anonymous,
             allowed_origins: flags.allowed_origin,
             query_credentials: in_url,
+            trusted_proxies: Vec::new(),
         },
         limits,
         drain_seconds: flags.drain_seconds.unwrap_or(DEFAULT_DRAIN_SECONDS),

@@ -103,7 +103,7 @@ fn no_combination_of_modes_and_keys_opens_a_stream_by_accident() {
 fn a_keys_file_that_cannot_be_read_refuses_to_start() {
     let fields = problems_after(|c| {
         c.auth =
-            headgate_wire::config::Auth { mode: AuthMode::ApiKey, keys_file: Some("/nonexistent/keys.json".into()) };
+            headgate_wire::config::Auth::keys(AuthMode::ApiKey, Some("/nonexistent/keys.json".into()));
     });
     assert_eq!(fields, ["auth.keysFile"]);
 }

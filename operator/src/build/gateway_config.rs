@@ -55,8 +55,8 @@ fn kafka(kafka: &Kafka, settings: &Settings) -> headgate_wire::config::Kafka {
 
 fn auth(auth: &Authentication, settings: &Settings) -> Auth {
     match auth {
-        Authentication::ApiKeys(_) => Auth { mode: AuthMode::ApiKey, keys_file: Some(settings.keys_file.clone()) },
+        Authentication::ApiKeys(_) => Auth::keys(AuthMode::ApiKey, Some(settings.keys_file.clone())),
         // A gateway refuses keys that it would ignore.
-        Authentication::Anonymous => Auth { mode: AuthMode::None, keys_file: None },
+        Authentication::Anonymous => Auth::keys(AuthMode::None, None),
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn parse(access: &api::PublicAccess, problems: &mut Problems) -> Pars
             api::QueryCredentials::Denied => QueryCredentials::Denied,
             api::QueryCredentials::Allowed => QueryCredentials::Allowed,
         },
+        trusted_proxies: Vec::new(),
     })
 }
 
