@@ -18,7 +18,7 @@ mod kubernetes;
 mod owner;
 mod pattern;
 
-pub use access::{Hostname, Origin};
+pub use access::{Cidr, Hostname, Origin};
 pub use auth::{Audience, ClaimPath, IssuerUrl, KeyHash, KeyName};
 pub use kafka::{AppName, AttributeName, BootstrapServers, EventType, TopicName};
 pub use kubernetes::{DataKey, EndpointName, NamespaceName, ObjectName, SecretName};

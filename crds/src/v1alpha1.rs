@@ -11,13 +11,14 @@ mod endpoint;
 mod filter;
 mod kafka;
 mod limits;
+mod oidc;
 mod pod;
 mod reference;
 mod status;
 mod stream;
 
 pub use access::{Exposure, GatewayExposure, IngressExposure, ParentRef, PublicAccess, PublicTls, QueryCredentials};
-pub use auth::{ApiKey, Auth, AuthMode, ClaimFilter, Oidc, Permission, RequiredClaim, Rotation};
+pub use auth::{ApiKey, Auth, AuthMode, Permission, Rotation};
 pub use connection::{
     Allowed, AnonymousAccess, ConnectionSasl, ConnectionTls, Guardrails, KafkaConnection, KafkaConnectionSpec,
     NamespaceCredentialsRef, NamespaceMatch, NamespacedCaSecretRef, NamespacedSecretRef,
@@ -26,6 +27,7 @@ pub use endpoint::{StreamEndpoint, StreamEndpointSpec};
 pub use filter::{Comparisons, Filter, MAX_COMPARISONS, MAX_FILTER_DEPTH, MAX_NESTED_FILTERS};
 pub use kafka::{Isolation, Kafka, KafkaSasl, KafkaTls, SaslMechanism};
 pub use limits::Limits;
+pub use oidc::{ClaimFilter, KubernetesTokens, Oidc, RequiredClaim, SigningAlgorithm};
 pub use pod::{Pod, Resources};
 pub use reference::{CaSecretRef, ConnectionRef, SecretRef};
 pub use status::{Binding, KafkaConnectionStatus, KeyState, KeyStatus, StreamEndpointStatus};

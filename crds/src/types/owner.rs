@@ -3,7 +3,7 @@
 //! Owns the list of text types. A node carries its type's kind as `title`, which is not installed: see `codegen::clean`.
 
 use super::{
-    AppName, AttributeName, Audience, BootstrapServers, ClaimPath, DataKey, EndpointName, EventType, Hostname,
+    AppName, AttributeName, Audience, BootstrapServers, Cidr, ClaimPath, DataKey, EndpointName, EventType, Hostname,
     HostnamePattern, IssuerUrl, KeyHash, KeyName, NamespaceName, ObjectName, Origin, SecretName, SecretNameTemplate,
     Text, TopicName, TopicPattern,
 };
@@ -22,11 +22,12 @@ const fn of<T: Text>() -> Owner {
     Owner { kind: T::KIND, remedy: T::REMEDY }
 }
 
-const ALL: [Owner; 20] = [
+const ALL: [Owner; 21] = [
     of::<AppName>(),
     of::<AttributeName>(),
     of::<Audience>(),
     of::<BootstrapServers>(),
+    of::<Cidr>(),
     of::<ClaimPath>(),
     of::<DataKey>(),
     of::<EndpointName>(),

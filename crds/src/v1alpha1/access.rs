@@ -3,7 +3,7 @@
 //! Owns the section. The only namespace that it may name is a Gateway's, which has its own consent.
 
 use super::reference::SecretRef;
-use crate::types::{Hostname, NamespaceName, ObjectName, Origin};
+use crate::types::{Cidr, Hostname, NamespaceName, ObjectName, Origin};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,12 @@ pub struct PublicAccess {
     /// Whether credentials in the URL (`?token=`, `?username=` with `api_key=`) are accepted: `Denied` or `Allowed`. URLs
     /// end up in logs, so that this is for clients that can do nothing else.
     pub query_credentials: QueryCredentials,
+    /// Networks of the proxies and load balancers in front of the gateway pods, whose `X-Forwarded-For` tells the address of
+    /// a client. Absent: nobody is believed, and the limits per address count a proxy as one client.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 /// From where the stream can be reached.

@@ -1,8 +1,10 @@
 //! `spec.auth`: how clients prove who they are.
 //!
-//! Owns the section. Must never hold a key: keys are in Secrets of their own, and a manifest carries digests at most.
+//! Owns the modes and the keys; `oidc` owns the rules for tokens. Must never hold a key: keys are in Secrets of their own,
+//! and a manifest carries digests at most.
 
-use crate::types::{AttributeName, Audience, ClaimPath, IssuerUrl, KeyHash, KeyName, Text};
+use super::{Filter, Oidc};
+use crate::types::{KeyHash, KeyName, Text};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -13,7 +15,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!(self.mode in ['OIDC', 'ApiKeyOrOIDC']) || has(self.oidc)")
-        .message("this auth.mode accepts tokens: add auth.oidc with issuerURL and audiences, or choose ApiKey"),
+        .message("this auth.mode accepts tokens: add auth.oidc with issuerURL or kubernetes, and audiences, or choose ApiKey"),
     validation = Rule::new("self.mode in ['OIDC', 'ApiKeyOrOIDC'] || !has(self.oidc)")
         .message("auth.oidc has no effect in this auth.mode: choose OIDC or ApiKeyOrOIDC, or remove oidc")
         .field_path(".oidc"),
@@ -113,6 +115,10 @@ pub struct ApiKey {
     /// the key and puts it into a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_hash: Option<KeyHash>,
+    /// Limits what a holder of the key sees: an event must match all of these filters, besides those of the stream.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 4))]
+    pub filters: Vec<Filter>,
 }
 
 fn read_only() -> Vec<Permission> {
@@ -127,6 +133,7 @@ impl ApiKey {
             permissions: read_only(),
             expires_at: None,
             key_hash: None,
+            filters: Vec::new(),
         }
     }
 }
@@ -157,61 +164,4 @@ pub struct Rotation {
 
 fn one_day() -> i32 {
     86_400
-}
-
-/// Whose tokens are accepted, and what their claims mean.
-#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Oidc {
-    /// Issuer, exactly as in the claim `iss`. Its keys are found through OpenID Connect discovery.
-    #[serde(rename = "issuerURL")]
-    pub issuer_url: IssuerUrl,
-    /// A token must be meant for at least one of these (claim `aud`).
-    #[schemars(length(min = 1, max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
-    pub audiences: Vec<Audience>,
-    /// Claim with the name of the user. The user's identity is always `sub`.
-    #[serde(default = "preferred_username")]
-    pub username_claim: ClaimPath,
-    /// Claim with the user's roles. Absent: nobody has a role.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub roles_claim: Option<ClaimPath>,
-    /// Claim with the user's organization. Absent: nobody has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub organization_claim: Option<ClaimPath>,
-    /// Claims that a token must have. Every entry must match.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1, max = 16))]
-    pub required: Vec<RequiredClaim>,
-    /// Limits each caller to the events whose attribute equals a claim of the caller's token.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1, max = 8))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["attribute".into()]))]
-    pub filters: Vec<ClaimFilter>,
-}
-
-fn preferred_username() -> ClaimPath {
-    ClaimPath::unchecked("preferred_username".to_owned())
-}
-
-/// A claim that a token must have.
-#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RequiredClaim {
-    /// The claim. If it is a list, one of its members must match.
-    pub claim: ClaimPath,
-    /// Values of which the claim must have one.
-    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 256)))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
-    pub values: Vec<String>,
-}
-
-/// Row-level security: an attribute of the event must equal a claim of the caller.
-#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ClaimFilter {
-    /// CloudEvents attribute or extension, for example `subject`.
-    pub attribute: AttributeName,
-    /// Claim that it must equal. If the claim is a list, one of its members. A token without it sees nothing.
-    pub claim: ClaimPath,
 }

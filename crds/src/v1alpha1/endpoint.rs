@@ -84,6 +84,9 @@ use serde::{Deserialize, Serialize};
         .field_path(".auth.apiKeys"),
     validation = Rule::new("!self.publicAccess.anonymous || !has(self.auth.oidc) || !has(self.auth.oidc.filters)")
         .message("auth.oidc.filters limit what a caller sees, but anonymous callers would see everything: set publicAccess.anonymous: false, or remove the filters")
+        .field_path(".publicAccess.anonymous"),
+    validation = Rule::new("!self.publicAccess.anonymous || !has(self.auth.apiKeys) || self.auth.apiKeys.all(k, !has(k.filters))")
+        .message("a key has filters, which limit what its holder sees, but anonymous callers would see everything: set publicAccess.anonymous: false, or remove the filters of the keys")
         .field_path(".publicAccess.anonymous")
 )]
 pub struct StreamEndpointSpec {

@@ -115,8 +115,9 @@ fn lists_that_several_may_edit_merge_by_key() {
         assert_eq!(node(path)["x-kubernetes-list-type"], "map", "{path}");
         assert_eq!(node(path)["x-kubernetes-list-map-keys"], json!([key]), "{path}");
     }
-    let origins = node("/properties/spec/properties/publicAccess/properties/allowedOrigins");
-    assert_eq!(origins["x-kubernetes-list-type"], "set");
+    for set in ["publicAccess/properties/allowedOrigins", "publicAccess/properties/trustedProxies"] {
+        assert_eq!(node(&format!("/properties/spec/properties/{set}"))["x-kubernetes-list-type"], "set", "{set}");
+    }
 }
 
 #[test]
