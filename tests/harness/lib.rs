@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod images;
 pub mod kafka;
 pub mod mock_kafka;
+pub mod oidc;
 pub mod ports;
 pub mod process;
 pub mod spawn;

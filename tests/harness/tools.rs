@@ -26,6 +26,11 @@ pub fn playwright() -> Result<PathBuf> {
     path("HEADGATE_PLAYWRIGHT")
 }
 
+/// The `node_modules` folder with oidc-provider.
+pub fn oidc_provider() -> Result<PathBuf> {
+    path("HEADGATE_OIDC_PROVIDER")
+}
+
 /// The folder with Kubernetes: `bin/kube` (every component and kubectl), `bin/pause`, `bin/coredns`.
 pub fn kube() -> Result<PathBuf> {
     path("HEADGATE_KUBE")

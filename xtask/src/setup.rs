@@ -9,6 +9,7 @@ mod go;
 mod kafka;
 mod kubernetes;
 mod needs;
+mod npm;
 mod python;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub(crate) struct Servers {
     kafka: Option<PathBuf>,
     python: Option<PathBuf>,
     browser: Option<browser::Browser>,
+    provider: Option<PathBuf>,
     kube: Option<PathBuf>,
     gateway_api: Option<PathBuf>,
     cluster_tools: Vec<(&'static str, PathBuf)>,
@@ -44,6 +46,7 @@ impl Servers {
         servers.kafka = servers.keep("Apache Kafka", kafka::set_up());
         servers.python = servers.keep("the Python packages", python::set_up());
         servers.browser = servers.keep("the browser", browser::set_up());
+        servers.provider = servers.keep("the OpenID Connect provider", npm::install("oidc"));
         servers.kube = servers.keep("Kubernetes", kubernetes::set_up());
         servers.gateway_api = servers.keep("the CRDs of the Gateway API", kubernetes::gateway_api());
         for tool in &cluster_tools::ALL {
@@ -72,7 +75,8 @@ impl Servers {
 
     /// The features of the test package whose servers are there.
     pub(crate) fn features(&self) -> Vec<&'static str> {
-        let real = (self.kafka.is_some() && self.python.is_some()).then_some("headgate-tests/real-servers");
+        let real = self.kafka.is_some() && self.python.is_some() && self.provider.is_some();
+        let real = real.then_some("headgate-tests/real-servers");
         let browser = self.browser.is_some().then_some("headgate-tests/browser");
         let tools = self.cluster_tools.len() == cluster_tools::ALL.len();
         let cluster = self.kube.is_some() && self.gateway_api.is_some() && tools;
@@ -97,10 +101,12 @@ impl Servers {
         let browser = self.browser.iter().flat_map(|browser| {
             [("HEADGATE_CHROMIUM", browser.program.clone()), ("HEADGATE_PLAYWRIGHT", browser.modules.clone())]
         });
+        let provider = self.provider.clone().map(|path| ("HEADGATE_OIDC_PROVIDER", path));
         let kube = self.kube.clone().map(|path| ("HEADGATE_KUBE", path));
         let gateway_api = self.gateway_api.clone().map(|path| ("HEADGATE_GATEWAY_API", path));
         let tools = self.cluster_tools.iter().cloned();
-        kafka.into_iter().chain(python).chain(browser).chain(kube).chain(gateway_api).chain(tools).collect()
+        let servers = kafka.into_iter().chain(python).chain(browser).chain(provider);
+        servers.chain(kube).chain(gateway_api).chain(tools).collect()
     }
 }
 

@@ -28,6 +28,8 @@ impl Need {
         Self { name: "a C compiler", packages: &["build-essential"], is_there: || runs("cc", &["--version"]) };
     const MAKE: Self = Self { name: "make", packages: &["make"], is_there: || runs("make", &["--version"]) };
     const PERL: Self = Self { name: "perl", packages: &["perl"], is_there: || runs("perl", &["-v"]) };
+    /// Makes the RSA keys of the tests' own issuer.
+    const OPENSSL: Self = Self { name: "openssl", packages: &["openssl"], is_there: || runs("openssl", &["version"]) };
     const JAVA: Self = Self { name: "Java 17 or newer", packages: &["default-jre-headless"], is_there: has_java };
     const MAVEN: Self = Self { name: "mvn", packages: &["maven"], is_there: || runs("mvn", &["--version"]) };
     const PYTHON: Self = Self {
@@ -62,10 +64,11 @@ impl Need {
     /// What the build needs.
     pub(crate) const BUILD: [Self; 3] = [Self::COMPILER, Self::MAKE, Self::PERL];
     /// What the build and the servers of the tests need.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::COMPILER,
         Self::MAKE,
         Self::PERL,
+        Self::OPENSSL,
         Self::JAVA,
         Self::MAVEN,
         Self::PYTHON,
