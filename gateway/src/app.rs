@@ -3,7 +3,7 @@
 //! Configuration errors come before any socket; sockets are bound before anything is served; the order of stopping lives
 //! here and nowhere else.
 
-use crate::config::Config;
+use crate::config::{Config, follow};
 use crate::endpoint::Endpoint;
 use crate::http::Streams;
 use crate::http::serve;
@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 use crate::source::SourceError;
 use headgate_process::admin::{self, Admin};
 use headgate_process::{Latch, Readiness, build_info};
-use headgate_wire::config::Listeners;
+use headgate_wire::config::{AuthMode, Listeners};
 use prometheus_client::registry::Registry;
 use serde_json::json;
 use std::io;
@@ -53,6 +53,8 @@ pub enum BuildError {
 #[derive(Debug)]
 pub struct App {
     endpoints: Vec<Arc<Endpoint>>,
+    /// What holds readiness back until tokens can be checked, by endpoint; `None` where clients can come without.
+    providers: Vec<Option<Latch>>,
     stream: TcpListener,
     admin: TcpListener,
     stream_address: SocketAddr,
@@ -82,16 +84,29 @@ impl App {
         let serving = readiness.latch("not draining");
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
+        let mut providers = Vec::new();
         for config in configs {
             let app = config.wire.app.clone();
             if endpoints.iter().any(|endpoint| endpoint.app() == app) {
                 return Err(BuildError::DuplicateApp(app));
             }
+            providers.push((config.wire.auth.mode == AuthMode::Oidc).then(|| readiness.latch("oidc")));
             let endpoint = Endpoint::start(config, shards, metrics.of(&app), readiness.latch("kafka"))?;
             endpoint.authenticator.register(registry.sub_registry_with_label(("app".into(), app.into())));
             endpoints.push(Arc::new(endpoint));
         }
-        Ok(Self { endpoints, stream, admin, stream_address, admin_address, tls, readiness, serving, registry })
+        Ok(Self {
+            endpoints,
+            providers,
+            stream,
+            admin,
+            stream_address,
+            admin_address,
+            tls,
+            readiness,
+            serving,
+            registry,
+        })
     }
 
     /// Where clients connect.
@@ -118,11 +133,16 @@ impl App {
         let status = status_of(self.endpoints.clone(), self.readiness.clone());
         let router = Admin::new(self.readiness.clone(), Arc::new(self.registry), status).router();
         let admin = tokio::spawn(admin::serve(self.admin, router, stop.clone()));
-        for endpoint in &self.endpoints {
+        for (endpoint, provider) in self.endpoints.iter().zip(self.providers) {
             // Subscribed before the file is followed, so that no change is missed.
             let changes = endpoint.authenticator.changes();
             tokio::spawn(follow_keys(endpoint.clone(), changes, stop.clone()));
-            tokio::spawn(endpoint.authenticator.clone().follow_keys_file(stop.clone()));
+            let authenticator = &endpoint.authenticator;
+            tokio::spawn(authenticator.clone().follow_keys_file(stop.clone()));
+            tokio::spawn(authenticator.clone().follow_provider(provider, stop.clone()));
+            if let Some(file) = endpoint.config.file.clone() {
+                tokio::spawn(follow::follow(file, endpoint.config.clone(), authenticator.clone(), stop.clone()));
+            }
         }
         if let Some(tls) = &self.tls {
             tokio::spawn(tls.clone().follow_files(stop.clone()));
@@ -182,6 +202,7 @@ fn status_of(endpoints: Vec<Arc<Endpoint>>, readiness: Readiness) -> impl Fn() -
                     "app": endpoint.app(),
                     "topic": endpoint.config.wire.kafka.topic,
                     "kafka": endpoint.source.status.report(),
+                    "oidc": endpoint.authenticator.provider_report(),
                     "connections": endpoint.connections(),
                     "draining": endpoint.is_draining(),
                 })

@@ -130,11 +130,11 @@ impl Startup {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
-        let config = match self.source {
-            ConfigSource::File(path) => Config::read_yaml(&path)?,
-            ConfigSource::Flags(config) => *config,
+        let (config, file) = match self.source {
+            ConfigSource::File(path) => (Config::read_yaml(&path)?, Some(path)),
+            ConfigSource::Flags(config) => (*config, None),
         };
-        Config::load(config, self.extra_keys)
+        Ok(Config { file, ..Config::load(config, self.extra_keys)? })
     }
 }
 

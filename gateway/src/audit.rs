@@ -37,6 +37,14 @@ impl Audit {
         );
     }
 
+    /// Logs that the client has shown a newer token of the same subject.
+    pub fn log_renewed(&self, expires_at: &str) {
+        tracing::info!(
+            target: "audit", event = "renewed", session = %self.session, app = %self.app, principal = %self.principal,
+            address = %self.address, expires_at,
+        );
+    }
+
     /// Logs that the connection is over. Without a reason, the path to the client broke or the client left.
     pub fn log_close(&self, reason: Option<CloseReason>) {
         tracing::info!(

@@ -9,25 +9,35 @@ pub mod credential;
 pub mod key_file;
 pub mod key_ring;
 mod metrics;
+pub mod oidc;
 pub mod origin;
+pub mod policy;
 pub mod principal;
+pub mod proxies;
 pub mod reload;
 pub mod throttle;
 
 pub use credential::{Carriers, QueryCarrier};
 pub use key_ring::{AuthError, KeyRing};
+pub use oidc::User;
 pub use origin::OriginPolicy;
+pub use policy::Policy;
 pub use principal::Principal;
 
 use crate::config::Config;
-use crate::rejection::Rejection;
-use arc_swap::ArcSwap;
+use crate::rejection::{Rejection, RejectionKind};
+use arc_swap::{ArcSwap, Guard};
 use credential::Credential;
+use headgate_process::Latch;
+use headgate_wire::GatewayConfig;
 use headgate_wire::close::CloseReason;
-use headgate_wire::config::{AuthMode, QueryCredentials};
+use headgate_wire::config::AuthMode;
 use headgate_wire::key::{Permission, Verifier};
+use headgate_wire::message::ErrorCode;
 use jiff::Timestamp;
 use metrics::{AuthMetrics, AuthResult, ReloadResult};
+use oidc::{KeyStore, TokenError};
+use policy::PolicyError;
 use prometheus_client::registry::Registry;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::net::IpAddr;
@@ -53,14 +63,42 @@ pub struct Attempt<'r> {
     pub needs: Permission,
 }
 
+/// Why a connected client's newer token changes nothing. Fit for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshError {
+    /// The connection was not opened with a token.
+    #[error("only a connection that was opened with a token can renew it")]
+    NotAToken,
+    /// The token is of somebody else: that needs a connection of its own.
+    #[error("the token has another subject than the one that opened the connection; connect anew with it")]
+    OtherSubject,
+    /// The token is not accepted.
+    #[error("the token is not accepted; get a new one, or connect anew")]
+    Refused,
+    /// Too many tokens are being checked.
+    #[error("too many tokens are being checked; send it again in a moment")]
+    Busy,
+}
+
+impl RefreshError {
+    /// The word for it in `headgate.v1`.
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::NotAToken => ErrorCode::NotOffered,
+            Self::OtherSubject | Self::Refused => ErrorCode::Unauthorized,
+            Self::Busy => ErrorCode::TryLater,
+        }
+    }
+}
+
 /// Decides who a client is. Shared by all connections of a gateway.
 #[derive(Debug)]
 pub struct Authenticator {
     /// Realm of the challenges: the app.
     realm: Box<str>,
     mode: AuthMode,
-    anonymous: bool,
-    query_credentials: QueryCredentials,
+    policy: ArcSwap<Policy>,
+    signing_keys: KeyStore,
     ring: ArcSwap<KeyRing>,
     keys_file: Option<PathBuf>,
     /// Keys that did not come from the file; they outlive its changes.
@@ -78,8 +116,8 @@ impl Authenticator {
         Self {
             realm: config.wire.app.as_str().into(),
             mode: config.wire.auth.mode,
-            anonymous: config.wire.public_access.anonymous,
-            query_credentials: config.wire.public_access.query_credentials,
+            policy: ArcSwap::from_pointee(config.policy.clone()),
+            signing_keys: KeyStore::default(),
             ring: ArcSwap::new(Arc::clone(&config.key_ring)),
             keys_file: config.wire.auth.keys_file.clone(),
             brought: config.extra_keys.clone(),
@@ -98,8 +136,8 @@ impl Authenticator {
     ///
     /// Wrong credentials are refused on an anonymous endpoint too: a client that means to be somebody must not silently
     /// become nobody.
-    pub fn authenticate(&self, attempt: &Attempt<'_>, now: Timestamp) -> Result<Principal, Rejection> {
-        let result = self.decide(attempt, now);
+    pub async fn authenticate(&self, attempt: &Attempt<'_>, now: Timestamp) -> Result<Principal, Rejection> {
+        let result = self.decide(attempt, now).await;
         self.metrics.attempt(AuthResult::of(&result));
         result
     }
@@ -107,10 +145,84 @@ impl Authenticator {
     /// Whether a principal admitted earlier may stay connected; else the reason to close its sockets with.
     pub fn still_valid(&self, principal: &Principal, now: Timestamp) -> Result<(), CloseReason> {
         match principal {
-            Principal::Anonymous if self.anonymous => Ok(()),
+            Principal::Anonymous if self.policy.load().anonymous => Ok(()),
             Principal::Anonymous => Err(CloseReason::AccessWithdrawn),
             Principal::ApiKey(_) => self.ring.load().still_valid(principal, now),
+            Principal::User(user) if user.expires_at <= now => Err(CloseReason::TokenExpired),
+            Principal::User(user) => match &self.policy.load().rules {
+                Some(rules) if rules.id == user.rules => Ok(()),
+                // Its token has to stand the new rules: it is asked to come back with it.
+                Some(_) => Err(CloseReason::AccessChanged),
+                None => Err(CloseReason::AccessWithdrawn),
+            },
         }
+    }
+
+    /// The rules that are in force.
+    pub fn policy(&self) -> Guard<Arc<Policy>> {
+        self.policy.load()
+    }
+
+    /// Puts the rules of a changed configuration in force: for new connections at once, for live ones by
+    /// [`Self::changes`].
+    ///
+    /// # Errors
+    /// If they make no policy; the rules before the change stay in force.
+    pub fn change_policy(&self, config: &GatewayConfig) -> Result<(), PolicyError> {
+        let policy = Policy::new(config)?;
+        let before = self.policy.load_full();
+        if *before == policy {
+            return Ok(());
+        }
+        let provider = |policy: &Policy| {
+            let oidc = &policy.rules.as_ref()?.oidc;
+            Some((oidc.issuer_url.clone(), oidc.jwks_file.clone(), oidc.ca_file.clone()))
+        };
+        let is_other_provider = provider(&before) != provider(&policy);
+        self.policy.store(Arc::new(policy));
+        if is_other_provider {
+            self.signing_keys.forget();
+        }
+        tracing::info!("the rules of access have changed");
+        self.announce_change();
+        Ok(())
+    }
+
+    /// Keeps the provider's keys fresh until the shutdown; does nothing in a mode without tokens. `ready` is released once
+    /// tokens can be checked.
+    pub async fn follow_provider(self: Arc<Self>, ready: Option<Latch>, shutdown: CancellationToken) {
+        let release = || {
+            if let Some(ready) = &ready {
+                ready.release();
+            }
+        };
+        self.signing_keys.follow(|| self.policy.load().rules.clone(), release, shutdown).await;
+    }
+
+    /// Whose tokens are accepted, whether they can be checked, and if not, why; `None` in a mode without tokens.
+    pub fn provider_report(&self) -> Option<serde_json::Value> {
+        let rules = self.policy.load().rules.clone()?;
+        Some(serde_json::json!({
+            "issuer": rules.oidc.issuer_url, "usable": self.signing_keys.is_usable(), "problem": self.signing_keys.problem(),
+        }))
+    }
+
+    /// Who a connected client is by a newer token of its.
+    ///
+    /// # Errors
+    /// [`RefreshError`], fit for the client; the connection goes on as it was.
+    pub async fn refresh(&self, held: &Principal, token: &str, now: Timestamp) -> Result<Arc<User>, RefreshError> {
+        let Principal::User(held) = held else { return Err(RefreshError::NotAToken) };
+        let Some(rules) = self.policy.load().rules.clone() else { return Err(RefreshError::Refused) };
+        let outcome = oidc::verify(token, &rules, &self.signing_keys, now).await;
+        let user = outcome.map_err(|error| {
+            tracing::info!(reason = error.word(), %error, "a token was not renewed");
+            RefreshError::Refused
+        })?;
+        if user.subject != held.subject {
+            return Err(RefreshError::OtherSubject);
+        }
+        Ok(user)
     }
 
     /// Changes whenever the keys did, or one of them has expired: the moment to ask [`Self::still_valid`] for every live
@@ -184,19 +296,23 @@ impl Authenticator {
         self.generation.send_modify(|generation| *generation += 1);
     }
 
-    fn decide(&self, attempt: &Attempt<'_>, now: Timestamp) -> Result<Principal, Rejection> {
-        let credential = credential::extract(&attempt.carriers, self.query_credentials)
+    async fn decide(&self, attempt: &Attempt<'_>, now: Timestamp) -> Result<Principal, Rejection> {
+        let query_credentials = self.policy.load().query_credentials;
+        let credential = credential::extract(&attempt.carriers, query_credentials)
             .map_err(|error| error.into_rejection(&self.realm))?;
         let principal = match credential {
             None => self.without_credential()?,
             Some(_) if self.mode == AuthMode::None => {
                 return Err(self.unauthorized_because("this endpoint accepts no credentials; connect without any"));
             }
+            Some(Credential::ApiKey(_)) if self.mode == AuthMode::Oidc => {
+                return Err(self.unauthorized_because("API keys are not accepted by this endpoint; send a token"));
+            }
             Some(Credential::ApiKey(key)) => self.with_api_key(&key, attempt.address, now)?,
-            // The place for OpenID Connect: until it is there, `Config::load` refuses the modes that need it.
-            Some(Credential::Jwt(_)) => {
+            Some(Credential::Jwt(_)) if self.mode == AuthMode::ApiKey => {
                 return Err(self.unauthorized_because("tokens are not accepted by this endpoint; send an API key"));
             }
+            Some(Credential::Jwt(token)) => self.with_token(&token, attempt.address, now).await?,
         };
         match (&principal, attempt.needs) {
             (_, needs) if principal.may(needs) => Ok(principal),
@@ -205,13 +321,13 @@ impl Authenticator {
                 Err(Rejection::forbidden("your key has no Read permission; ask for one that does"))
             }
             (_, Permission::Publish) => {
-                Err(Rejection::forbidden("publishing needs a key with the Publish permission; ask for one"))
+                Err(Rejection::forbidden("publishing needs a key or a token with the Publish permission; ask for one"))
             }
         }
     }
 
     fn without_credential(&self) -> Result<Principal, Rejection> {
-        if self.anonymous { Ok(Principal::Anonymous) } else { Err(Rejection::unauthorized(&self.realm)) }
+        if self.policy.load().anonymous { Ok(Principal::Anonymous) } else { Err(Rejection::unauthorized(&self.realm)) }
     }
 
     fn with_api_key(&self, key: &SecretString, address: IpAddr, now: Timestamp) -> Result<Principal, Rejection> {
@@ -222,6 +338,30 @@ impl Authenticator {
             tracing::info!(%address, reason = error.word(), %error, "authentication failed");
             Rejection::unauthorized(&self.realm)
         })
+    }
+
+    async fn with_token(&self, token: &SecretString, address: IpAddr, now: Timestamp) -> Result<Principal, Rejection> {
+        self.throttle.check(address, now)?;
+        let Some(rules) = self.policy.load().rules.clone() else { return Err(Rejection::unauthorized(&self.realm)) };
+        let token = token.expose_secret();
+        let error = match oidc::verify(token, &rules, &self.signing_keys, now).await {
+            Ok(user) => return Ok(Principal::User(user)),
+            Err(error) => error,
+        };
+        tracing::info!(%address, reason = error.word(), %error, "authentication failed");
+        match error {
+            TokenError::NoKeys => {
+                let message = "tokens cannot be checked at the moment: the provider does not answer; try again";
+                return Err(Rejection::new(RejectionKind::Unavailable, message));
+            }
+            TokenError::Claims => {
+                return Err(Rejection::forbidden("your token does not have the claims that this stream asks for"));
+            }
+            // Made by nobody but the provider, so nobody is guessing: many clients may come back with old tokens at once.
+            TokenError::Expired | TokenError::NotYetValid | TokenError::Audience => {}
+            _ => self.throttle.note(address, token, now),
+        }
+        Err(Rejection::unauthorized(&self.realm))
     }
 
     fn unauthorized_because(&self, message: &'static str) -> Rejection {

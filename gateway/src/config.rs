@@ -4,13 +4,14 @@
 //! and the remedy. No error here may quote a value that could be secret.
 
 mod check;
+pub mod follow;
 mod yaml;
 
 pub use check::{MAX_APP_LENGTH, Problem};
 
+use crate::auth::Policy;
 use crate::auth::key_file;
 use crate::auth::key_ring::KeyRing;
-use crate::auth::origin::OriginPolicy;
 use headgate_wire::GatewayConfig;
 use headgate_wire::config::AuthMode;
 use headgate_wire::key::Verifier;
@@ -32,8 +33,10 @@ pub struct Config {
     pub key_ring: Arc<KeyRing>,
     /// The part of the ring that came from the environment, so that it outlives changes of the keys file.
     pub extra_keys: Vec<Verifier>,
-    /// Which browser pages may connect.
-    pub origins: OriginPolicy,
+    /// The file that it came from, if it came from one: its rules of access are followed.
+    pub file: Option<PathBuf>,
+    /// The rules of access at start.
+    pub policy: Policy,
 }
 
 /// Why a gateway does not start.
@@ -66,12 +69,12 @@ impl Config {
     pub fn load(wire: GatewayConfig, extra_keys: Vec<Verifier>) -> Result<Self, ConfigError> {
         let mut problems = check::check(&wire, !extra_keys.is_empty());
         let key_ring = load_keys(&wire, &extra_keys, &mut problems);
-        let origins = OriginPolicy::new(&wire.public_access.allowed_origins).unwrap_or_else(|error| {
-            problems.push(Problem::new("publicAccess.allowedOrigins", error.to_string()));
-            OriginPolicy::default()
+        let policy = Policy::new(&wire).unwrap_or_else(|error| {
+            problems.push(Problem::new(error.field(), error.to_string()));
+            Policy::default()
         });
         if problems.is_empty() {
-            Ok(Self { wire, key_ring: Arc::new(key_ring), extra_keys, origins })
+            Ok(Self { wire, key_ring: Arc::new(key_ring), extra_keys, file: None, policy })
         } else {
             Err(ConfigError::Invalid { problems })
         }

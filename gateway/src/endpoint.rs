@@ -70,16 +70,19 @@ impl Endpoint {
             slow_client: wire.stream.slow_client,
             ping_interval: Duration::from_secs(wire.limits.ping_seconds.into()),
         };
+        let authenticator = Arc::new(Authenticator::new(&config));
         let shards = (0..shards.max(1))
             .map(|number| {
                 let name = format!("shard-{number}");
-                ShardHandle::spawn(&name, shard_settings.clone(), metrics.clone(), |batches| replays.for_shard(batches))
+                ShardHandle::spawn(&name, shard_settings.clone(), metrics.clone(), authenticator.clone(), |batches| {
+                    replays.for_shard(batches)
+                })
             })
             .collect::<Result<Vec<_>, _>>()?;
         let feeds = shards.iter().map(|shard| shard.feed.clone()).collect();
         let source = Source::start(&settings, replays, feeds, &metrics, ready)?;
         Ok(Self {
-            authenticator: Arc::new(Authenticator::new(&config)),
+            authenticator,
             limiter: Limiter::new(config.wire.limits),
             context,
             source,

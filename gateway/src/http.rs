@@ -58,6 +58,7 @@ impl Streams {
         let Some(endpoint) = self.find(request.uri().path()) else { return Rejection::not_found().into_response() };
         let origin = request.headers().get(ORIGIN).cloned();
         let target = request.uri().path_and_query().map_or(String::new(), |target| request::redacted(target.as_str()));
+        let address = endpoint.authenticator.policy().proxies.client(address, request.headers());
         let mut response = match respond(endpoint, request, address).await {
             Ok(response) => response,
             Err(rejection) => {
@@ -97,7 +98,7 @@ async fn respond(endpoint: &Arc<Endpoint>, request: Request<()>, address: IpAddr
 
 /// What a page of another origin may send along with a streaming request (Fetch standard, CORS preflight).
 fn preflight(endpoint: &Endpoint, request: &Request<()>) -> Result<Response, Rejection> {
-    endpoint.config.origins.check(request.headers(), request.uri())?;
+    endpoint.authenticator.policy().origins.check(request.headers(), request.uri())?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET"));
@@ -112,7 +113,7 @@ fn allow_origin(endpoint: &Endpoint, origin: Option<HeaderValue>, response: &mut
     response.headers_mut().append(VARY, HeaderValue::from_static("origin"));
     let mut headers = http::HeaderMap::new();
     headers.insert(ORIGIN, origin.clone());
-    if endpoint.config.origins.check(&headers, &http::Uri::default()).is_ok() {
+    if endpoint.authenticator.policy().origins.check(&headers, &http::Uri::default()).is_ok() {
         response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
 }

@@ -6,4 +6,4 @@
 mod client_message;
 pub mod protocol;
 
-pub use protocol::{Dialect, MAX_CLIENT_MESSAGES_PER_SECOND, Millis, Output, Session, SessionSettings};
+pub use protocol::{Dialect, MAX_CLIENT_MESSAGES_PER_SECOND, Millis, NewToken, Output, Session, SessionSettings};

@@ -24,7 +24,7 @@ mod socket;
 mod sweep;
 mod tick;
 
-pub use client::{ClientId, Join, Start};
+pub use client::{ClientId, Join, Renewal, Start};
 pub use reader::{Input, InputPort};
 pub use replays::{ReplayBatch, ReplayRequest, ReplayStep, Replays};
 pub use socket::{ClientSocket, RELAY_CHUNKS, Socket};
@@ -106,6 +106,8 @@ pub struct Shard<S> {
     attention: VecDeque<usize>,
     /// Clients whose socket took no more bytes since the loop last asked.
     newly_blocked: Vec<ClientId>,
+    /// Tokens that clients sent since the loop last asked.
+    renewals: Vec<Renewal>,
     replays: replays::ReplayTable,
     /// Clients that have not met the live stream yet.
     catching_up: HashSet<usize>,
@@ -135,6 +137,7 @@ impl<S: ClientSocket> Shard<S> {
             to_sweep: VecDeque::new(),
             attention: VecDeque::new(),
             newly_blocked: Vec::new(),
+            renewals: Vec::new(),
             replays: replays::ReplayTable::new(replays),
             catching_up: HashSet::new(),
             next_serial: 1,

@@ -124,6 +124,7 @@ fn any_frames_are_read_or_refused_and_the_session_answers_within_bounds() {
                 match output {
                     Output::Send(bytes) => assert!(bytes.len() < 1024, "an answer of {} bytes", bytes.len()),
                     Output::Filter(_) => filters += 1,
+                    Output::Renew(_) => panic!("there was no token to renew"),
                     Output::Nothing | Output::Close(_) | Output::PeerClosed(_) => {}
                 }
             }

@@ -39,6 +39,8 @@ pub enum CloseReason {
     KeyRevoked,
     /// The endpoint no longer admits this caller.
     AccessWithdrawn,
+    /// What this caller may see or do has changed; the same credentials may still be good, and get the new rights.
+    AccessChanged,
     /// The client sent an event to a stream that it may only read.
     ReadOnly,
     /// A client message is larger than `limits.maxInboundBytes`.
@@ -55,7 +57,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, for documentation and tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Bye,
         Self::IdleTimeout,
         Self::ConnectionAge,
@@ -66,6 +68,7 @@ impl CloseReason {
         Self::KeyExpired,
         Self::KeyRevoked,
         Self::AccessWithdrawn,
+        Self::AccessChanged,
         Self::ReadOnly,
         Self::MessageTooLarge,
         Self::Internal,
@@ -85,7 +88,7 @@ impl CloseReason {
             Self::TokenExpired | Self::KeyExpired | Self::KeyRevoked | Self::AccessWithdrawn | Self::ReadOnly => 1008,
             Self::MessageTooLarge => 1009,
             Self::Internal => 1011,
-            Self::Restart => 1012,
+            Self::Restart | Self::AccessChanged => 1012,
             Self::TooSlow | Self::OverLimit => 1013,
         }
     }
@@ -103,6 +106,7 @@ impl CloseReason {
             Self::KeyExpired => "key expired",
             Self::KeyRevoked => "key revoked",
             Self::AccessWithdrawn => "access withdrawn",
+            Self::AccessChanged => "access changed; connect again",
             Self::ReadOnly => "read only",
             Self::MessageTooLarge => "message too large",
             Self::Internal => "internal error",
@@ -119,6 +123,7 @@ impl CloseReason {
             | Self::ConnectionAge
             | Self::Internal
             | Self::Restart
+            | Self::AccessChanged
             | Self::TooSlow
             | Self::OverLimit => Retry::Soon,
             Self::TokenExpired | Self::KeyExpired | Self::KeyRevoked | Self::AccessWithdrawn => {

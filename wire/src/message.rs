@@ -117,6 +117,10 @@ pub enum ErrorCode {
     NotOffered,
     /// The message is missing something or has a wrong value.
     BadMessage,
+    /// The credentials in the message are not accepted; those of the connection stay in force.
+    Unauthorized,
+    /// Not at the moment; send it again.
+    TryLater,
 }
 
 /// What a client may send.

@@ -145,7 +145,7 @@ impl KeyRing {
         } else if !current.permissions.contains(&Permission::Read) {
             Err(CloseReason::AccessWithdrawn)
         } else if current.filters != held.filters || !same_permissions(current, held) {
-            Err(CloseReason::Restart)
+            Err(CloseReason::AccessChanged)
         } else {
             Ok(())
         }
@@ -277,7 +277,7 @@ mod tests {
         let no_read = Verifier { permissions: vec![Permission::Publish], ..before.clone() };
         assert_eq!(ring(&[no_read]).still_valid(&principal, NOW), Err(CloseReason::AccessWithdrawn));
         let narrowed = Verifier { filters: vec![Filter::exact("subject", "a")], ..before.clone() };
-        assert_eq!(ring(&[narrowed]).still_valid(&principal, NOW), Err(CloseReason::Restart));
+        assert_eq!(ring(&[narrowed]).still_valid(&principal, NOW), Err(CloseReason::AccessChanged));
         let renamed = Verifier { name: "renamed".to_owned(), ..before };
         assert_eq!(ring(&[renamed]).still_valid(&principal, NOW), Ok(()));
     }

@@ -12,10 +12,12 @@ use prometheus_client::registry::Registry;
 pub(super) enum AuthResult {
     Anonymous,
     ApiKey,
+    Token,
     Malformed,
     Unauthorized,
     Forbidden,
     Throttled,
+    Unavailable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -48,10 +50,12 @@ impl AuthResult {
         match result {
             Ok(Principal::Anonymous) => Self::Anonymous,
             Ok(Principal::ApiKey(_)) => Self::ApiKey,
+            Ok(Principal::User(_)) => Self::Token,
             Err(rejection) => match rejection.kind() {
                 RejectionKind::Unauthorized => Self::Unauthorized,
                 RejectionKind::Forbidden => Self::Forbidden,
                 RejectionKind::TooManyFailures => Self::Throttled,
+                RejectionKind::Unavailable => Self::Unavailable,
                 _ => Self::Malformed,
             },
         }

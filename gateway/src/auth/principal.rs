@@ -3,6 +3,7 @@
 //! Owns identity and rights, cheap to clone into every session. It must never hold a credential: of a key it knows the
 //! public id and the digest.
 
+use super::oidc::User;
 use headgate_wire::filter::Filter;
 use headgate_wire::key::{Permission, Verifier};
 use jiff::Timestamp;
@@ -16,6 +17,8 @@ pub enum Principal {
     Anonymous,
     /// Holder of an API key.
     ApiKey(Arc<Verifier>),
+    /// Holder of a token.
+    User(Arc<User>),
 }
 
 impl Principal {
@@ -24,6 +27,7 @@ impl Principal {
         match self {
             Self::Anonymous => "anonymous",
             Self::ApiKey(key) => &key.id,
+            Self::User(user) => &user.subject,
         }
     }
 
@@ -32,6 +36,7 @@ impl Principal {
         match self {
             Self::Anonymous => None,
             Self::ApiKey(key) => Some(&key.id),
+            Self::User(user) => Some(&user.connection_key),
         }
     }
 
@@ -40,6 +45,7 @@ impl Principal {
         match self {
             Self::Anonymous => permission == Permission::Read,
             Self::ApiKey(key) => key.permissions.contains(&permission),
+            Self::User(user) => permission == Permission::Read || user.may_publish,
         }
     }
 
@@ -48,7 +54,14 @@ impl Principal {
         match self {
             Self::Anonymous => &[],
             Self::ApiKey(key) => &key.filters,
+            Self::User(user) => &user.filters,
         }
+    }
+
+    /// Whether another principal may do and see the same.
+    pub fn has_same_rights(&self, other: &Self) -> bool {
+        [Permission::Read, Permission::Publish].iter().all(|permission| self.may(*permission) == other.may(*permission))
+            && self.filters() == other.filters()
     }
 
     /// When its access ends by itself.
@@ -56,6 +69,7 @@ impl Principal {
         match self {
             Self::Anonymous => None,
             Self::ApiKey(key) => key.expires_at,
+            Self::User(user) => Some(user.expires_at),
         }
     }
 }

@@ -4,7 +4,9 @@ use super::*;
 use crate::config::Config;
 use crate::rejection::RejectionKind;
 use base64::Engine as _;
+use futures_util::FutureExt as _;
 use headgate_wire::GatewayConfig;
+use headgate_wire::config::QueryCredentials;
 use headgate_wire::key::{KeyDigest, VerifierFile};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue};
@@ -49,9 +51,14 @@ fn attempt(headers: &HeaderMap, needs: Permission) -> Attempt<'_> {
     Attempt { carriers, address: IpAddr::from([192, 0, 2, 1]), needs }
 }
 
+/// Keys and their rules are here: nothing is waited for.
+fn authenticate(authenticator: &Authenticator, attempt: &Attempt<'_>) -> Result<Principal, Rejection> {
+    authenticator.authenticate(attempt, NOW).now_or_never().unwrap()
+}
+
 /// The label of who is let in, or the status of the refusal.
 fn outcome(authenticator: &Authenticator, headers: &HeaderMap, needs: Permission) -> Result<String, u16> {
-    let result = authenticator.authenticate(&attempt(headers, needs), NOW);
+    let result = authenticate(authenticator, &attempt(headers, needs));
     result.map(|principal| principal.label().to_owned()).map_err(|rejection| rejection.status().as_u16())
 }
 
@@ -91,7 +98,7 @@ fn every_401_for_a_key_is_the_same_whatever_was_wrong_with_it() {
     let authenticator = authenticator(CLOSED);
     let bodies: Vec<_> = ["wrong", &issued, &issued[1..], &issued[..issued.len() - 1]]
         .into_iter()
-        .map(|key| authenticator.authenticate(&attempt(&bearer(key), Permission::Read), NOW).unwrap_err())
+        .map(|key| authenticate(&authenticator, &attempt(&bearer(key), Permission::Read)).unwrap_err())
         .collect();
     assert!(bodies.iter().all(|rejection| *rejection == bodies[0]));
     assert_eq!(bodies[0].headers().get_all(WWW_AUTHENTICATE).iter().count(), 2);
@@ -136,7 +143,7 @@ fn a_broken_keys_file_keeps_the_last_good_keys_and_says_so_and_an_empty_list_rev
     let file = tempfile::NamedTempFile::new().unwrap();
     write_keys(file.path(), &[verifier("k", SECRET, &[Permission::Read])]);
     let authenticator = from_file(file.path(), vec![verifier("brought", "brought key", &[Permission::Read])]);
-    let holder = authenticator.authenticate(&attempt(&bearer(SECRET), Permission::Read), NOW).unwrap();
+    let holder = authenticate(&authenticator, &attempt(&bearer(SECRET), Permission::Read)).unwrap();
     let changes = authenticator.changes();
 
     fs::write(file.path(), "{").unwrap();
@@ -177,7 +184,7 @@ async fn an_expiry_is_announced_when_it_comes_even_if_the_client_connected_befor
     let endless = verifier("k", SECRET, &[Permission::Read]);
     write_keys(&path, std::slice::from_ref(&endless));
     let authenticator = Arc::new(from_file(&path, Vec::new()));
-    let holder = authenticator.authenticate(&attempt(&bearer(SECRET), Permission::Read), NOW).unwrap();
+    let holder = authenticate(&authenticator, &attempt(&bearer(SECRET), Permission::Read)).unwrap();
     let end = Timestamp::now() + jiff::SignedDuration::from_millis(500);
     write_keys(&path, &[Verifier { expires_at: Some(end), ..endless }]);
     let mut changes = authenticator.changes();
@@ -231,7 +238,7 @@ fn a_planted_secret_shows_in_no_debug_output_message_body_or_metric() {
 fn show(authenticator: &Authenticator, attempt: &Attempt<'_>, shown: &mut Vec<String>) {
     let credential = credential::extract(&attempt.carriers, QueryCredentials::Allowed);
     shown.push(format!("{attempt:?}{credential:?}"));
-    match authenticator.authenticate(attempt, NOW) {
+    match authenticate(authenticator, attempt) {
         Ok(principal) => shown.push(format!("{principal:?}{principal}")),
         Err(rejection) => {
             shown.push(format!("{rejection:?}{rejection}{}{:?}", rejection.body(), rejection.headers()));
@@ -249,7 +256,7 @@ proptest! {
         for headers in [headers, HeaderMap::new()] {
             let carriers = Carriers { headers: &headers, subprotocol: None, query };
             let attempt = Attempt { carriers, ..attempt(&headers, Permission::Read) };
-            let rejection = authenticator.authenticate(&attempt, NOW).unwrap_err();
+            let rejection = authenticate(&authenticator, &attempt).unwrap_err();
             prop_assert_ne!(rejection.kind(), RejectionKind::Unavailable);
         }
     }

@@ -1,8 +1,12 @@
 //! The rules that a written configuration must keep. Pure: it reads no file and loads no key.
 
+mod oidc;
+
 use crate::filter;
 use headgate_wire::GatewayConfig;
-use headgate_wire::config::bounds::{MAX_EVENT_TYPE_LENGTH, MAX_FILTERS, MAX_ORIGINS, MAX_TOPIC_LENGTH};
+use headgate_wire::config::bounds::{
+    MAX_EVENT_TYPE_LENGTH, MAX_FILTERS, MAX_ORIGINS, MAX_TOPIC_LENGTH, MAX_TRUSTED_PROXIES,
+};
 use headgate_wire::config::{AuthMode, Kafka, Listeners, Stream};
 use headgate_wire::endpoints::RESERVED_APPS;
 use std::fmt;
@@ -117,12 +121,12 @@ fn auth(config: &GatewayConfig, has_extra_keys: bool, problems: &mut Vec<Problem
     let access = &config.public_access;
     let has_keys = config.auth.keys_file.is_some() || has_extra_keys;
     match config.auth.mode {
-        AuthMode::Oidc | AuthMode::ApiKeyOrOidc => {
-            let message = "this version checks no OIDC tokens yet; use ApiKey, or a version that does";
-            problems.push(Problem::new("auth.mode", message));
+        AuthMode::ApiKey | AuthMode::ApiKeyOrOidc if !has_keys => {
+            problems.push(Problem::new("auth.keysFile", "a mode with API keys needs a keys file; name one"));
         }
-        AuthMode::ApiKey if !has_keys => {
-            problems.push(Problem::new("auth.keysFile", "mode ApiKey needs a keys file; name one"));
+        AuthMode::Oidc if has_keys => {
+            let message = "mode OIDC would ignore the keys; remove them, or use ApiKeyOrOIDC";
+            problems.push(Problem::new("auth.keysFile", message));
         }
         AuthMode::None if !access.anonymous => {
             let message =
@@ -132,7 +136,12 @@ fn auth(config: &GatewayConfig, has_extra_keys: bool, problems: &mut Vec<Problem
         AuthMode::None if has_keys => {
             problems.push(Problem::new("auth.keysFile", "mode None would ignore the keys; remove them, or use ApiKey"));
         }
-        AuthMode::ApiKey | AuthMode::None => {}
+        AuthMode::ApiKey | AuthMode::None | AuthMode::Oidc | AuthMode::ApiKeyOrOidc => {}
+    }
+    oidc::check(config, problems);
+    if access.trusted_proxies.len() > MAX_TRUSTED_PROXIES {
+        let message = format!("at most {MAX_TRUSTED_PROXIES} networks");
+        problems.push(Problem::new("publicAccess.trustedProxies", message));
     }
     if access.allowed_origins.len() > MAX_ORIGINS {
         problems.push(Problem::new("publicAccess.allowedOrigins", format!("at most {MAX_ORIGINS} origins")));

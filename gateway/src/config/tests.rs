@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::auth::brought_keys::brought_keys;
+use headgate_wire::config::{Auth, ClaimFilter, ClaimMatch, Oidc};
 use headgate_wire::filter::Filter;
 
 fn valid() -> GatewayConfig {
@@ -91,6 +92,7 @@ fn no_combination_of_modes_and_keys_opens_a_stream_by_accident() {
         (Oidc, true, false, false),
         (ApiKeyOrOidc, false, true, false),
     ] {
+        // A mode with tokens says whose; that is another test.
         let mut wire = valid();
         wire.auth.mode = mode;
         wire.public_access.anonymous = anonymous;
@@ -102,8 +104,7 @@ fn no_combination_of_modes_and_keys_opens_a_stream_by_accident() {
 #[test]
 fn a_keys_file_that_cannot_be_read_refuses_to_start() {
     let fields = problems_after(|c| {
-        c.auth =
-            headgate_wire::config::Auth::keys(AuthMode::ApiKey, Some("/nonexistent/keys.json".into()));
+        c.auth = Auth::keys(AuthMode::ApiKey, Some("/nonexistent/keys.json".into()));
     });
     assert_eq!(fields, ["auth.keysFile"]);
 }
@@ -127,4 +128,51 @@ fn a_secret_property_shows_neither_in_debug_output_nor_in_problems() {
     wire.app = String::new();
     let error = Config::load(wire, Vec::new()).unwrap_err();
     assert!(!format!("{config:?}{error:?}{error}").contains("planted-31337"));
+}
+
+fn with_tokens(change: impl Fn(&mut Oidc)) -> Vec<String> {
+    problems_after(|config| {
+        let oidc = serde_json::json!({ "issuerURL": "https://id.example.com", "audiences": ["orders"] });
+        let mut oidc = serde_json::from_value(oidc).unwrap();
+        change(&mut oidc);
+        config.auth = Auth { oidc: Some(oidc), ..Auth::keys(AuthMode::Oidc, None) };
+        config.public_access.anonymous = false;
+    })
+}
+
+#[test]
+fn tokens_need_an_issuer_an_audience_and_nothing_without_effect() {
+    assert_eq!(with_tokens(|_| ()), [""; 0]);
+    for issuer in ["https://id.example.com/realms/a", "http://127.0.0.1:4444", "http://[::1]:1", "http://localhost/x"] {
+        assert_eq!(with_tokens(|oidc| oidc.issuer_url = issuer.into()), [""; 0], "{issuer}");
+    }
+    for issuer in
+        ["", "id.example.com", "http://id.example.com", "https://", "https://a/?x=1", "https://u@a/", "ftp://a"]
+    {
+        assert_eq!(with_tokens(|oidc| oidc.issuer_url = issuer.into()), ["auth.oidc.issuerURL"], "{issuer}");
+    }
+    assert_eq!(with_tokens(|oidc| oidc.audiences.clear()), ["auth.oidc.audiences"]);
+    assert_eq!(with_tokens(|oidc| oidc.algorithms.clear()), ["auth.oidc.algorithms"]);
+    assert_eq!(with_tokens(|oidc| oidc.username_claim.clear()), ["auth.oidc"]);
+    let nothing = || vec![ClaimMatch { claim: "tenant".into(), values: Vec::new() }];
+    assert_eq!(with_tokens(|oidc| oidc.required = nothing()), ["auth.oidc.required"]);
+    assert_eq!(with_tokens(|oidc| oidc.publish = nothing()), ["auth.oidc.publish"]);
+    let filter = |attribute: &str| vec![ClaimFilter { attribute: attribute.into(), claim: "device".into() }];
+    assert_eq!(with_tokens(|oidc| oidc.filters = filter("Subject")), ["auth.oidc.filters"]);
+    assert_eq!(problems_after(|config| config.auth.mode = AuthMode::ApiKeyOrOidc), ["auth.keysFile", "auth.oidc"]);
+    assert_eq!(
+        problems_after(|config| config.public_access.trusted_proxies = vec!["10.0.0.1".into()]),
+        ["publicAccess.trustedProxies"]
+    );
+}
+
+#[test]
+fn row_filters_and_anonymous_readers_exclude_each_other() {
+    let mut wire = valid();
+    let oidc = serde_json::json!({ "issuerURL": "https://id.example.com", "audiences": ["orders"],
+        "filters": [{ "attribute": "subject", "claim": "device" }] });
+    wire.auth = Auth { oidc: Some(serde_json::from_value(oidc).unwrap()), ..Auth::keys(AuthMode::Oidc, None) };
+    wire.public_access.anonymous = true;
+    let error = Config::load(wire, Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("auth.oidc.filters: they limit what a caller sees"), "{error}");
 }

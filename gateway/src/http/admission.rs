@@ -1,7 +1,7 @@
 //! The checks between a well-formed request and a stream, in the order in which they are cheap.
 
 use crate::audit::Audit;
-use crate::auth::{Attempt, Carriers, QueryCarrier};
+use crate::auth::{Attempt, Carriers, Principal, QueryCarrier};
 use crate::endpoint::Endpoint;
 use crate::format::{Encoding, Envelope};
 use crate::limits::Permit;
@@ -11,6 +11,7 @@ use crate::session::Dialect;
 use crate::shard::run::Admitted;
 use crate::view::ViewSpec;
 
+use headgate_wire::CloseReason;
 use headgate_wire::config::Format;
 use headgate_wire::key::Permission;
 use http::Request;
@@ -54,11 +55,11 @@ pub(super) async fn admit(
     if !endpoint.source.status.has_started() {
         return Err(Rejection::new(RejectionKind::Unavailable, "this gateway has not reached Kafka yet; try again"));
     }
-    config.origins.check(headers, uri)?;
+    endpoint.authenticator.policy().origins.check(headers, uri)?;
     let query = QueryCarrier::from(&asked.credentials);
     let carriers = Carriers { headers, subprotocol: wanted.bearer.as_ref().map(ExposeSecret::expose_secret), query };
     let attempt = Attempt { carriers, address, needs: Permission::Read };
-    let principal = endpoint.authenticator.authenticate(&attempt, Timestamp::now())?;
+    let principal = endpoint.authenticator.authenticate(&attempt, Timestamp::now()).await?;
     let permit = permit.for_principal(&principal)?;
     let start = endpoint.resolve(start_position(&asked, request)?).await?;
 
@@ -78,8 +79,7 @@ pub(super) async fn admit(
     Ok(Admitted {
         limits: config.wire.limits,
         dialect: dialect(encoding),
-        // An API key ends through the key ring, where its life may also be prolonged.
-        expires_at: None,
+        expires_at: end_of_token(&principal),
         spec: ViewSpec::new(filters, asked.key, encoding),
         enforced,
         start,
@@ -87,6 +87,14 @@ pub(super) async fn admit(
         permit,
         audit,
     })
+}
+
+/// When a token ends. An API key ends through the key ring, where its life may also be prolonged.
+fn end_of_token(principal: &Principal) -> Option<(Timestamp, CloseReason)> {
+    match principal {
+        Principal::User(user) => Some((user.expires_at, CloseReason::TokenExpired)),
+        Principal::Anonymous | Principal::ApiKey(_) => None,
+    }
 }
 
 /// Where to begin: the query, or else the header that browsers send by themselves when they reconnect.

@@ -6,6 +6,7 @@ use crate::filter;
 use headgate_wire::filter::MAX_FILTER_LEAVES;
 use headgate_wire::message::ErrorCode;
 use headgate_wire::{ClientMessage, CloseReason, Filter, ServerMessage};
+use secrecy::SecretString;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -17,10 +18,12 @@ const MAX_EXPLANATION: usize = 200;
 const OLDER_REFRESH: &str = "RefreshAccessToken";
 
 /// What follows from a message.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Reply {
     /// This answer; the stream goes on.
     Send(ServerMessage),
+    /// A newer token.
+    Renew(SecretString),
     /// The client's own filters are these from now on.
     Filter(Vec<Filter>),
     /// The connection ends.
@@ -36,7 +39,11 @@ pub(super) fn read(text: &str) -> Reply {
     if let Some(instead) = not_offered(&value) {
         return error(ErrorCode::NotOffered, format!("not offered by this version: {instead}"));
     }
+    if let Some(token) = older_token(&value) {
+        return Reply::Renew(token);
+    }
     match ClientMessage::deserialize(&value) {
+        Ok(ClientMessage::Refresh { token }) => Reply::Renew(token.into()),
         Ok(ClientMessage::Ping) => Reply::Send(ServerMessage::Pong),
         Ok(ClientMessage::Filter { filters }) => match checked(filters) {
             Ok(filters) => Reply::Filter(filters),
@@ -47,19 +54,26 @@ pub(super) fn read(text: &str) -> Reply {
     }
 }
 
-/// Whether this is the token refresh of an older platform, whose clients speak no subprotocol.
-pub(super) fn is_token_refresh(text: &str) -> bool {
-    serde_json::from_str::<Value>(text).is_ok_and(|value| value.get(OLDER_REFRESH).is_some())
+/// The token in the refresh of an older platform, whose clients speak no subprotocol.
+pub(super) fn older_refresh(text: &str) -> Option<SecretString> {
+    older_token(&serde_json::from_str(text).ok()?)
+}
+
+fn older_token(message: &Value) -> Option<SecretString> {
+    message.get(OLDER_REFRESH).and_then(Value::as_str).map(SecretString::from)
+}
+
+/// The answer to a token on a connection that was opened without one.
+pub(super) fn nothing_to_renew() -> ServerMessage {
+    let message = "only a connection that was opened with a token can renew it; an API key ends by its own date";
+    ServerMessage::Error { id: None, code: ErrorCode::NotOffered, message: message.to_owned() }
 }
 
 /// What to do instead of what the message asks for, judged by its type alone, since its content has no effect.
 fn not_offered(message: &Value) -> Option<&'static str> {
-    const REFRESH: &str = "connect again with the new credentials and your last cursor";
     match message.get("type").and_then(Value::as_str) {
-        Some("refresh") => Some(REFRESH),
         Some("publish") => Some("this stream is read-only; produce to the Kafka topic"),
         Some("ack") => Some("there are no shared groups to acknowledge in; keep your last cursor"),
-        None if message.get(OLDER_REFRESH).is_some() => Some(REFRESH),
         _ => None,
     }
 }

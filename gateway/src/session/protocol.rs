@@ -6,7 +6,9 @@
 
 use super::client_message::{self, Reply};
 use crate::frame::{self, Inbound, Opcode};
+use headgate_wire::message::ErrorCode;
 use headgate_wire::{CloseReason, Filter, ServerMessage};
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// Most messages and pings that a client may send in one second; more ends the connection. Pongs do not count: they
 /// answer our own pings, and a client that resumes far back in a log finds many of those at once.
@@ -44,6 +46,18 @@ pub struct SessionSettings {
     pub expires_at: Option<(Millis, CloseReason)>,
 }
 
+/// A token on its way to whoever checks it. `Debug` does not show it.
+#[derive(Debug, Clone)]
+pub struct NewToken(pub SecretString);
+
+impl PartialEq for NewToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
+
+impl Eq for NewToken {}
+
 /// What to do next. After `Close` or `PeerClosed`, everything is `Nothing`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
@@ -55,6 +69,8 @@ pub enum Output {
     Close(CloseReason),
     /// The peer closes: write [`frame::close_echo_frame`] and close (RFC 6455 section 5.5.1).
     PeerClosed(Option<u16>),
+    /// The client sent a newer token: have it checked, and tell [`Session::on_renewed`] or [`Session::on_not_renewed`].
+    Renew(NewToken),
     /// The client replaced its own filter. All must match; valid and canonical. Empty = whatever the endpoint lets through.
     Filter(Vec<Filter>),
 }
@@ -136,6 +152,28 @@ impl Session {
         self.close(reason)
     }
 
+    /// A newer token was accepted: the connection now ends at `end`, which is `expires_at` for the client (RFC 3339).
+    pub fn on_renewed(&mut self, end: Millis, expires_at: String) -> Output {
+        if self.closed {
+            return Output::Nothing;
+        }
+        self.expires_at = Some((end, CloseReason::TokenExpired));
+        self.answer(&ServerMessage::Refreshed { expires_at })
+    }
+
+    /// A newer token was not accepted; everything stays as it was.
+    pub fn on_not_renewed(&mut self, code: ErrorCode, message: String) -> Output {
+        if self.closed {
+            return Output::Nothing;
+        }
+        self.answer(&ServerMessage::Error { id: None, code, message })
+    }
+
+    /// Only one dialect has a place for answers.
+    fn answer(&self, answer: &ServerMessage) -> Output {
+        if self.dialect == Dialect::HeadgateV1 { message(answer) } else { Output::Nothing }
+    }
+
     /// Ends the connection for a reason that arose outside it, such as a restart.
     pub fn close(&mut self, reason: CloseReason) -> Output {
         if std::mem::replace(&mut self.closed, true) { Output::Nothing } else { Output::Close(reason) }
@@ -146,18 +184,22 @@ impl Session {
         self.closed
     }
 
-    /// In a dialect without answers a text can only be refused. A token refresh, which clients of an older platform send
-    /// shortly before their token ends, is met with the reason that would follow anyway: come back with the new token.
+    /// In a dialect without answers, a text can only be refused, but for the token that clients of an older platform send
+    /// shortly before theirs ends.
     fn on_text(&mut self, text: &str) -> Output {
         if self.dialect == Dialect::HeadgateV1 {
             return match client_message::read(text) {
                 Reply::Send(answer) => message(&answer),
+                Reply::Renew(token) if self.expires_at.is_some() => Output::Renew(NewToken(token)),
+                Reply::Renew(_) => message(&client_message::nothing_to_renew()),
                 Reply::Filter(filters) => Output::Filter(filters),
                 Reply::Close(reason) => self.close(reason),
             };
         }
-        let expiry = self.expires_at.filter(|_| client_message::is_token_refresh(text));
-        self.close(expiry.map_or(CloseReason::ReadOnly, |(_, reason)| reason))
+        match client_message::older_refresh(text).filter(|_| self.expires_at.is_some()) {
+            Some(token) => Output::Renew(NewToken(token)),
+            None => self.close(CloseReason::ReadOnly),
+        }
     }
 
     /// Counts a message. A window that begins with its first message needs one number and one time.

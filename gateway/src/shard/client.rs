@@ -11,6 +11,7 @@ use crate::position::Position;
 use crate::session::{Millis, Session, SessionSettings};
 use crate::view::ViewSpec;
 use headgate_wire::{CloseReason, Filter};
+use secrecy::SecretString;
 use std::io;
 use std::sync::Arc;
 
@@ -58,6 +59,17 @@ pub struct Join<S> {
     pub permit: Permit,
     /// What the audit line will say.
     pub audit: Audit,
+}
+
+/// A newer token that a client sent, to be checked outside.
+#[derive(Debug)]
+pub struct Renewal {
+    /// Whose.
+    pub client: ClientId,
+    /// Who it is by its present token.
+    pub principal: Principal,
+    /// The token.
+    pub token: SecretString,
 }
 
 /// What a client is doing.

@@ -1,17 +1,24 @@
 //! Clients come, change their filter, and go; views exist as long as somebody is in them.
 
 use super::catch_up::{CatchUp, Reading};
-use super::client::{Client, ClientId, Join, Start, State};
+use super::client::{Client, ClientId, Join, Renewal, Start, State};
 use super::{ClientSocket, Shard};
+use crate::auth::{Principal, User};
 use crate::format::{Envelope, Gap};
 use crate::frame::{self, Inbound};
 use crate::position::Position;
-use crate::session::{Millis, Output, Session};
+use crate::session::{Millis, NewToken, Output, Session};
 use crate::view::{View, ViewSpec};
 use headgate_wire::CloseReason;
+use headgate_wire::close::Retry;
+use headgate_wire::message::ErrorCode;
+use std::sync::Arc;
 
 /// How long a closing client may take to read what is left for it and to answer the close, in milliseconds.
 const CLOSE_TIMEOUT_MS: u64 = 5_000;
+
+/// The same for a client that may no longer read, in milliseconds: its socket is gone soon, even if it takes nothing.
+const ACCESS_END_TIMEOUT_MS: u64 = 750;
 
 impl<S: ClientSocket> Shard<S> {
     /// Takes a connection over; returns its id for the task that reads from it.
@@ -174,6 +181,11 @@ impl<S: ClientSocket> Shard<S> {
             Output::PeerClosed(code) => {
                 self.begin_closing(index, CloseReason::Bye, &frame::close_echo_frame(code), false);
             }
+            Output::Renew(NewToken(token)) => {
+                if let Some(client) = self.clients.get(index) {
+                    self.renewals.push(Renewal { client: client.id, principal: client.principal.clone(), token });
+                }
+            }
             Output::Filter(filters) => {
                 if let Some(client) = self.clients.get_mut(index) {
                     client.next_filters = Some(filters);
@@ -181,6 +193,32 @@ impl<S: ClientSocket> Shard<S> {
                 }
             }
         }
+    }
+
+    /// What became of a client's newer token: who it is now and until when, or the answer that refuses it.
+    pub fn renewed(&mut self, id: ClientId, outcome: Result<(Arc<User>, Millis), (ErrorCode, String)>) {
+        let Some(client) = self.client(id) else { return };
+        let output = match outcome {
+            Ok((user, end)) => {
+                let principal = Principal::User(user);
+                if principal.has_same_rights(&client.principal) {
+                    let expires_at = principal.expires_at().map(|end| end.to_string()).unwrap_or_default();
+                    client.audit.log_renewed(&expires_at);
+                    client.principal = principal;
+                    client.session.on_renewed(end, expires_at)
+                } else {
+                    // A new connection gets the new rights from its first record on.
+                    client.session.close(CloseReason::AccessChanged)
+                }
+            }
+            Err((code, message)) => client.session.on_not_renewed(code, message),
+        };
+        self.carry_out(id.index, output);
+    }
+
+    /// Tokens that clients sent since the last call.
+    pub fn take_renewals(&mut self) -> Vec<Renewal> {
+        std::mem::take(&mut self.renewals)
     }
 
     /// Closes a client for a reason of ours.
@@ -201,7 +239,9 @@ impl<S: ClientSocket> Shard<S> {
         let last = if echo.is_empty() { self.encoder.close(reason, encoding) } else { echo };
         client.outbox.extend_from_slice(last);
         client.close_reason = Some(reason);
-        let deadline = Millis(self.now.0 + CLOSE_TIMEOUT_MS);
+        let timeout =
+            if reason.retry() == Retry::WithNewCredentials { ACCESS_END_TIMEOUT_MS } else { CLOSE_TIMEOUT_MS };
+        let deadline = Millis(self.now.0 + timeout);
         self.leave_state(index, State::Closing { deadline, linger });
         self.attend(index);
     }

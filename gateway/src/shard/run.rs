@@ -1,13 +1,13 @@
 //! The loop around a shard: a thread with a runtime of its own, and the bounded channels that lead to it.
 
-use super::client::{ClientId, Join, Start};
+use super::client::{ClientId, Join, Renewal, Start};
 use super::reader::{self, Input, InputPort};
 use super::replays::{ReplayBatch, Replays};
 use super::socket::Socket;
 use super::tick::scatter;
 use super::{Feed, Shard, ShardSettings};
 use crate::audit::Audit;
-use crate::auth::Principal;
+use crate::auth::{Authenticator, Principal, RefreshError, User};
 use crate::frame::Parser;
 use crate::limits::Permit;
 use crate::metrics::StreamMetrics;
@@ -19,13 +19,14 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use headgate_wire::config::Limits;
 use headgate_wire::{CloseReason, Filter};
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Batches of the live source that may wait for a shard.
@@ -36,6 +37,8 @@ const INPUT_CAPACITY: usize = 1024;
 const COMMAND_CAPACITY: usize = 1024;
 /// Replay batches that may wait for a shard; more than its replays have credits for.
 const REPLAY_CAPACITY: usize = 512;
+/// Tokens of connected clients that may be checked at once; the next ones are asked to try later.
+const MAX_RENEWALS: usize = 64;
 /// A connection's age limit varies by this much in both directions.
 const AGE_JITTER_PERCENT: u64 = 10;
 /// Time between two ticks.
@@ -82,6 +85,8 @@ pub struct Admitted {
 pub enum Command {
     /// A client arrives.
     Join(Arrival, Box<Admitted>),
+    /// A client's newer token was checked.
+    Renewed(ClientId, Result<Arc<User>, RefreshError>),
     /// Keys changed: close who is no longer admitted.
     Revalidate(Check),
     /// Send everybody elsewhere within this time.
@@ -94,6 +99,7 @@ impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Join(..) => "Join",
+            Self::Renewed(..) => "Renewed",
             Self::Revalidate(_) => "Revalidate",
             Self::Drain(_) => "Drain",
             Self::Stop => "Stop",
@@ -122,6 +128,7 @@ impl ShardHandle {
         name: &str,
         settings: ShardSettings,
         metrics: StreamMetrics,
+        authenticator: Arc<Authenticator>,
         replays: impl FnOnce(mpsc::Sender<ReplayBatch>) -> Box<dyn Replays>,
     ) -> io::Result<Self> {
         let (command_sender, commands) = mpsc::channel(COMMAND_CAPACITY);
@@ -135,6 +142,12 @@ impl ShardHandle {
         let running = Running {
             shard,
             commands,
+            renewals: Renewals {
+                authenticator,
+                runtime: tokio::runtime::Handle::current(),
+                answers: command_sender.downgrade(),
+                places: Arc::new(Semaphore::new(MAX_RENEWALS)),
+            },
             feed,
             replay_batches,
             inputs,
@@ -163,9 +176,18 @@ impl ShardHandle {
     }
 }
 
+/// Where newer tokens are checked.
+struct Renewals {
+    authenticator: Arc<Authenticator>,
+    runtime: tokio::runtime::Handle,
+    answers: mpsc::WeakSender<Command>,
+    places: Arc<Semaphore>,
+}
+
 struct Running {
     shard: Shard<Socket>,
     commands: mpsc::Receiver<Command>,
+    renewals: Renewals,
     feed: mpsc::Receiver<Feed>,
     replay_batches: mpsc::Receiver<ReplayBatch>,
     inputs: mpsc::Receiver<Input>,
@@ -187,6 +209,7 @@ impl Running {
             self.take_what_is_there();
             let busy = self.shard.turn();
             self.watch_blocked();
+            self.check_renewals();
             self.report_count();
             if busy {
                 tokio::task::yield_now().await;
@@ -263,6 +286,7 @@ impl Running {
     fn command(&mut self, command: Command) {
         match command {
             Command::Join(arrival, admitted) => self.join(arrival, *admitted),
+            Command::Renewed(id, outcome) => self.renewed(id, outcome),
             Command::Revalidate(check) => self.shard.revalidate(&check),
             Command::Drain(window) => {
                 self.draining = true;
@@ -305,6 +329,40 @@ impl Running {
         }
     }
 
+    /// Has newer tokens checked, away from this thread: it takes a signature, and perhaps a question to the provider.
+    fn check_renewals(&mut self) {
+        for Renewal { client, principal, token } in self.shard.take_renewals() {
+            let Ok(place) = self.renewals.places.clone().try_acquire_owned() else {
+                self.renewed(client, Err(RefreshError::Busy));
+                continue;
+            };
+            let (authenticator, answers) = (self.renewals.authenticator.clone(), self.renewals.answers.clone());
+            self.renewals.runtime.spawn(async move {
+                let outcome = authenticator.refresh(&principal, token.expose_secret(), Timestamp::now()).await;
+                drop(place);
+                if let Some(answers) = answers.upgrade() {
+                    // A shard that has ended has no clients.
+                    let _ = answers.send(Command::Renewed(client, outcome)).await;
+                }
+            });
+        }
+    }
+
+    fn renewed(&mut self, id: ClientId, outcome: Result<Arc<User>, RefreshError>) {
+        let outcome = outcome.map_err(|error| (error.code(), error.to_string()));
+        let outcome = outcome.map(|user| {
+            let end = self.millis_of(user.expires_at);
+            (user, end)
+        });
+        self.shard.renewed(id, outcome);
+    }
+
+    /// A time of the calendar as this shard counts time.
+    fn millis_of(&self, time: Timestamp) -> Millis {
+        let left = u64::try_from(time.duration_since(Timestamp::now()).as_millis()).unwrap_or(0);
+        Millis((self.epoch.elapsed().as_millis() as u64).saturating_add(left))
+    }
+
     fn session_settings(&self, admitted: &Admitted) -> SessionSettings {
         let now = self.epoch.elapsed().as_millis() as u64;
         let limits = &admitted.limits;
@@ -315,10 +373,7 @@ impl Running {
             idle_timeout_ms: u64::from(limits.idle_timeout_seconds) * 1000,
             // Connections that came together do not come back together.
             max_age_ms: max_age_ms - jitter + scatter(now) % (2 * jitter + 1),
-            expires_at: admitted.expires_at.map(|(at, reason)| {
-                let left = at.duration_since(Timestamp::now()).as_millis();
-                (Millis(now.saturating_add(u64::try_from(left).unwrap_or(0))), reason)
-            }),
+            expires_at: admitted.expires_at.map(|(at, reason)| (self.millis_of(at), reason)),
         }
     }
 

@@ -45,6 +45,16 @@ pub const DRAIN_SECONDS: Bounds = Bounds::new("drainSeconds", 1, 900);
 pub const MAX_FILTERS: usize = 16;
 /// Most entries of `publicAccess.allowedOrigins`.
 pub const MAX_ORIGINS: usize = 64;
+/// Most entries of `publicAccess.trustedProxies`.
+pub const MAX_TRUSTED_PROXIES: usize = 32;
+/// Most entries of `auth.oidc.audiences`.
+pub const MAX_AUDIENCES: usize = 16;
+/// Most entries of `auth.oidc.required` and of `auth.oidc.publish`.
+pub const MAX_CLAIMS: usize = 16;
+/// Most values of one of them.
+pub const MAX_CLAIM_VALUES: usize = 32;
+/// Most entries of `auth.oidc.filters`.
+pub const MAX_CLAIM_FILTERS: usize = 8;
 /// Most bytes of `stream.eventType`.
 pub const MAX_EVENT_TYPE_LENGTH: usize = 255;
 /// Most characters of `kafka.topic`, as Kafka has it.

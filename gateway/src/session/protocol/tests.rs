@@ -78,7 +78,6 @@ fn a_filter_that_cannot_be_used_is_explained_and_changes_nothing() {
 fn what_this_version_does_not_offer_is_answered_with_what_to_do_instead() {
     let messages = [
         json!({"type": "refresh", "token": "S3CRET"}),
-        json!({"type": "refresh"}),
         json!({"type": "publish", "id": "p1", "event": {}}),
         json!({"type": "ack", "cursor": "AQ"}),
         json!({"RefreshAccessToken": "S3CRET"}),
@@ -118,15 +117,47 @@ fn streams_without_answers_are_read_only() {
     }
 }
 
-#[test]
-fn an_older_clients_refresh_sends_it_away_to_come_back_with_the_new_token() {
-    let refresh = r#"{"RefreshAccessToken":"a.b.c"}"#;
+fn with_token(dialect: Dialect) -> Session {
     let expires_at = Some((Millis(30_000), CloseReason::TokenExpired));
-    let with_token = SessionSettings { dialect: Dialect::CloudEvents, expires_at, ..SETTINGS };
-    let output = Session::new(with_token, Millis(0)).on_inbound(Millis(0), text(refresh));
-    assert_eq!(output, Output::Close(CloseReason::TokenExpired));
-    let output = session(Dialect::CloudEvents).on_inbound(Millis(0), text(refresh));
-    assert_eq!(output, Output::Close(CloseReason::ReadOnly), "nothing to refresh");
+    Session::new(SessionSettings { dialect, expires_at, ..SETTINGS }, Millis(0))
+}
+
+#[test]
+fn a_newer_token_is_asked_about_and_prolongs_the_connection_once_it_is_accepted() {
+    for (dialect, message) in [
+        (Dialect::HeadgateV1, r#"{"type":"refresh","token":"a.b.c"}"#),
+        (Dialect::HeadgateV1, r#"{"RefreshAccessToken":"a.b.c"}"#),
+        (Dialect::CloudEvents, r#"{"RefreshAccessToken":"a.b.c"}"#),
+        (Dialect::Plain, r#"{"RefreshAccessToken":"a.b.c"}"#),
+    ] {
+        let mut session = with_token(dialect);
+        let output = session.on_inbound(Millis(0), text(message));
+        assert_eq!(output, Output::Renew(NewToken("a.b.c".into())));
+        assert!(!format!("{output:?}").contains("a.b.c"), "{output:?}");
+        let answer = session.on_renewed(Millis(50_000), "2027-01-01T00:00:00Z".into());
+        assert_eq!(matches!(answer, Output::Send(_)), dialect == Dialect::HeadgateV1, "{dialect:?}");
+        assert_eq!(session.on_tick(Millis(49_999)), Output::Nothing);
+        assert_eq!(session.on_tick(Millis(50_000)), Output::Close(CloseReason::TokenExpired));
+    }
+}
+
+#[test]
+fn a_token_that_is_not_accepted_leaves_the_end_of_the_connection_where_it_was() {
+    let mut session = with_token(Dialect::HeadgateV1);
+    let answer = session.on_not_renewed(ErrorCode::Unauthorized, "no".into());
+    assert!(matches!(answer, Output::Send(_)));
+    assert_eq!(session.on_tick(Millis(30_000)), Output::Close(CloseReason::TokenExpired));
+    assert_eq!(session.on_renewed(Millis(90_000), String::new()), Output::Nothing, "it came too late");
+}
+
+#[test]
+fn without_a_token_there_is_nothing_to_renew() {
+    let older = r#"{"RefreshAccessToken":"S3CRET"}"#;
+    let output = session(Dialect::CloudEvents).on_inbound(Millis(0), text(older));
+    assert_eq!(output, Output::Close(CloseReason::ReadOnly));
+    assert_eq!(ask(json!({"type": "refresh"}))["code"], "bad-message");
+    let mut server_sent = with_token(Dialect::ServerSentEvents);
+    assert_eq!(server_sent.on_tick(Millis(30_000)), Output::Close(CloseReason::TokenExpired));
 }
 
 #[test]

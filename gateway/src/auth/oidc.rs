@@ -1,0 +1,43 @@
+//! Tokens of an OpenID Connect provider: from the text that a client sends to the caller that it proves (OpenID Connect
+//! Core 1.0, RFC 7519, RFC 8725).
+//!
+//! Owns the rules and the provider's keys, both replaced as a whole. A token is checked here and nowhere else; it must
+//! never be kept, logged or repeated.
+
+mod claims;
+mod discovery;
+mod fetch;
+mod key_set;
+mod key_store;
+mod rules;
+mod signature;
+mod token;
+mod user;
+
+pub use key_store::KeyStore;
+pub use rules::{Rules, RulesId};
+pub use token::TokenError;
+pub use user::User;
+
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Checks a token: its signature by the provider's keys, its claims by the rules. Asks the provider only if the token
+/// names a key that is not known.
+///
+/// # Errors
+/// [`TokenError`]; the caller gets the same 401 for all but the last two.
+pub async fn verify(token: &str, rules: &Rules, keys: &KeyStore, now: Timestamp) -> Result<Arc<User>, TokenError> {
+    let header = token::Header::read(token, &rules.oidc)?;
+    let known = keys.current();
+    let Some(known) = known else { return Err(TokenError::NoKeys) };
+    let outcome = token::verify(token, &header, &known, &rules.oidc, now);
+    let claims = match outcome {
+        Err(TokenError::UnknownKey) => {
+            let newer = keys.newer_than(&known).await.ok_or(TokenError::UnknownKey)?;
+            token::verify(token, &header, &newer, &rules.oidc, now)?
+        }
+        outcome => outcome?,
+    };
+    User::from_claims(&claims, rules).map(Arc::new)
+}

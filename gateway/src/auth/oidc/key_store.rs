@@ -1,0 +1,179 @@
+//! The provider's keys as they are known now, and when to ask again.
+//!
+//! A provider that is down changes nothing for as long as its last keys may be trusted; a token with an unknown key makes
+//! us ask at once, but not more often than [`MIN_PAUSE`], whatever strangers send.
+
+use super::discovery::{self, DiscoveryError};
+use super::key_set::KeySet;
+use super::rules::Rules;
+use crate::auth::reload;
+use arc_swap::ArcSwapOption;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Time between two looks at a provider that answers.
+pub const REFRESH: Duration = Duration::from_mins(10);
+/// Shortest time between two requests to a provider, whoever wants them.
+pub const MIN_PAUSE: Duration = Duration::from_secs(10);
+/// Pause after the first failure; it doubles up to [`MAX_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const MAX_RETRY: Duration = Duration::from_mins(1);
+/// How long the last good keys are trusted while the provider cannot be asked.
+pub const MAX_STALE: Duration = Duration::from_hours(24);
+/// How long a handshake waits for newer keys.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// Keys of one provider, shared by all connections.
+#[derive(Debug)]
+pub struct KeyStore {
+    known: ArcSwapOption<Known>,
+    demand: Notify,
+    /// What the attempts came to.
+    attempts: watch::Sender<Attempts>,
+}
+
+/// Keys, and when they were got.
+#[derive(Debug)]
+struct Known {
+    keys: Arc<KeySet>,
+    at: Instant,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Attempts {
+    finished: u64,
+    begun: Option<Instant>,
+    /// Why the last one failed.
+    error: Option<DiscoveryError>,
+}
+
+impl Default for KeyStore {
+    fn default() -> Self {
+        Self { known: ArcSwapOption::empty(), demand: Notify::new(), attempts: watch::Sender::default() }
+    }
+}
+
+impl KeyStore {
+    /// The keys, unless there are none that may still be trusted.
+    pub(super) fn current(&self) -> Option<Arc<KeySet>> {
+        self.known.load().as_ref().filter(|known| known.at.elapsed() < MAX_STALE).map(|known| Arc::clone(&known.keys))
+    }
+
+    /// Other keys than these, after asking the provider if that is due. `None` if there are no newer ones for now.
+    pub(super) async fn newer_than(&self, keys: &Arc<KeySet>) -> Option<Arc<KeySet>> {
+        let mut attempts = self.attempts.subscribe();
+        let newer = || self.current().filter(|current| !Arc::ptr_eq(current, keys));
+        if let Some(newer) = newer() {
+            return Some(newer);
+        }
+        let before = attempts.borrow_and_update().clone();
+        if before.begun.is_some_and(|begun| begun.elapsed() < MIN_PAUSE) {
+            return None;
+        }
+        self.demand.notify_one();
+        let finished = attempts.wait_for(|attempts| attempts.finished > before.finished);
+        // Without an answer in time the client is refused; its next attempt may find the keys.
+        let _ = tokio::time::timeout(PATIENCE, finished).await;
+        newer()
+    }
+
+    /// Why there are no keys, or why they are no longer refreshed. `None` while all is well.
+    pub fn problem(&self) -> Option<String> {
+        let attempts = self.attempts.borrow();
+        match (&attempts.error, self.known.load().is_some()) {
+            (Some(error), _) => Some(error.to_string()),
+            (None, false) => Some("the provider has not been asked yet".to_owned()),
+            (None, true) => None,
+        }
+    }
+
+    /// True if tokens can be checked now.
+    pub fn is_usable(&self) -> bool {
+        self.current().is_some()
+    }
+
+    /// Keeps the keys fresh until the shutdown, or until there are no rules any more. `ready` is called whenever there are
+    /// keys.
+    pub async fn follow(&self, rules: impl Fn() -> Option<Arc<Rules>>, ready: impl Fn(), shutdown: CancellationToken) {
+        let mut retry = FIRST_RETRY;
+        while let Some(rules) = rules() {
+            // Before the file is read, so that no change goes unseen.
+            let file = rules.oidc.jwks_file.as_deref().map(reload::watch_file);
+            let pause = if self.ask(&rules).await {
+                ready();
+                retry = FIRST_RETRY;
+                REFRESH
+            } else {
+                let pause = retry;
+                retry = (retry * 2).min(MAX_RETRY);
+                pause
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(jittered(pause)) => {}
+                () = self.demanded() => {}
+                () = changed(file) => {}
+            }
+        }
+    }
+
+    /// Other rules may mean another provider: the old keys are forgotten, and those of the new rules asked for at once.
+    pub fn forget(&self) {
+        self.known.store(None);
+        self.demand.notify_one();
+    }
+
+    /// Somebody wants newer keys, and it is time for them.
+    async fn demanded(&self) {
+        loop {
+            self.demand.notified().await;
+            let was_just_asked = self.attempts.borrow().begun.is_some_and(|begun| begun.elapsed() < MIN_PAUSE);
+            if !was_just_asked || self.known.load().is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Asks once; true if it worked.
+    async fn ask(&self, rules: &Rules) -> bool {
+        let issuer = &rules.oidc.issuer_url;
+        self.attempts.send_modify(|attempts| attempts.begun = Some(Instant::now()));
+        let error = match discovery::keys(&rules.oidc).await {
+            Ok(keys) => {
+                self.known.store(Some(Arc::new(Known { keys: Arc::new(keys), at: Instant::now() })));
+                None
+            }
+            Err(error) => Some(error),
+        };
+        let worked = error.is_none();
+        if self.attempts.borrow().error != error {
+            if let Some(error) = &error {
+                tracing::warn!(issuer, %error, usable = self.is_usable(), "the provider's keys cannot be had");
+            } else {
+                tracing::info!(issuer, "the provider's keys are known again");
+            }
+        }
+        self.attempts.send_modify(|attempts| {
+            attempts.finished += 1;
+            attempts.error = error;
+        });
+        worked
+    }
+}
+
+/// The file has changed; never, if there is none.
+async fn changed(file: Option<watch::Receiver<u64>>) {
+    let Some(mut file) = file else { return std::future::pending().await };
+    // An error is the end of the watch: then the next look at the file is that of the pause.
+    if file.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A tenth more or less, so that many gateways do not ask together.
+fn jittered(pause: Duration) -> Duration {
+    let part = f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX);
+    pause.mul_f64(0.9 + part / 5.0)
+}

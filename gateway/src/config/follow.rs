@@ -1,0 +1,65 @@
+//! What of a changed configuration file takes effect in a running gateway: the rules of access, and nothing else.
+//!
+//! They must reach live connections within seconds. Everything else is fixed for the life of a process; whoever changes it
+//! restarts the gateway, as the operator does. A file that cannot be used changes nothing, and says so in the log.
+
+use super::{Config, ConfigError, check};
+use crate::auth::{Authenticator, reload};
+use headgate_wire::GatewayConfig;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Follows the file until the shutdown.
+pub async fn follow(path: PathBuf, running: Config, authenticator: Arc<Authenticator>, shutdown: CancellationToken) {
+    let mut changes = reload::watch_file(&path);
+    loop {
+        // At once too: the file may have changed between the start of the process and that of the watch.
+        if let Some(changed) = read(path.clone(), &running).await
+            && let Err(error) = authenticator.change_policy(&changed)
+        {
+            tracing::error!(%error, field = error.field(), "{NOT_IN_FORCE}");
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            changed = changes.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+const NOT_IN_FORCE: &str = "the configuration file cannot be used; the rules of access before its change stay in force";
+
+async fn read(path: PathBuf, running: &Config) -> Option<GatewayConfig> {
+    let has_extra_keys = !running.extra_keys.is_empty();
+    let reading = tokio::task::spawn_blocking(move || read_and_check(&path, has_extra_keys));
+    match reading.await {
+        Ok(Ok(changed)) => {
+            if without_access(&changed) != without_access(&running.wire) {
+                tracing::info!("the configuration file has changes that take effect with the next start only");
+            }
+            Some(changed)
+        }
+        Ok(Err(error)) => {
+            tracing::error!(%error, "{NOT_IN_FORCE}");
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "{NOT_IN_FORCE}");
+            None
+        }
+    }
+}
+
+fn read_and_check(path: &Path, has_extra_keys: bool) -> Result<GatewayConfig, ConfigError> {
+    let changed = Config::read_yaml(path)?;
+    let problems = check::check(&changed, has_extra_keys);
+    if problems.is_empty() { Ok(changed) } else { Err(ConfigError::Invalid { problems }) }
+}
+
+/// The configuration without what a running gateway takes over.
+fn without_access(config: &GatewayConfig) -> GatewayConfig {
+    let mut rest = config.clone();
+    rest.auth.oidc = None;
+    rest.public_access = headgate_wire::config::PublicAccess::default();
+    rest
+}
