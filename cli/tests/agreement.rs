@@ -48,6 +48,8 @@ fn started(mut config: GatewayConfig) -> Result<(), String> {
     let keys_file: PathBuf = folder.path().join("keys.json");
     std::fs::write(&keys_file, serde_json::to_vec(&VerifierFile::default()).unwrap()).unwrap();
     config.auth.keys_file = config.auth.keys_file.map(|_| keys_file);
+    // As in dev mode: a single gateway needs no key of tickets from outside.
+    config.auth.ticket_key_file = None;
     let read = Config::parse_yaml(&to_yaml(&config)).map_err(|error| error.to_string())?;
     Config::load(read, Vec::new()).map(drop).map_err(|error| error.to_string())
 }

@@ -69,9 +69,15 @@ pub fn gateway(endpoint: &EndpointName) -> String {
     format!("{endpoint}-gateway")
 }
 
-/// Secret with the digests of the keys, the only one with anything about keys that gateway pods see.
+/// Secret with what gateway pods check credentials with: digests of the keys, the only thing about keys that they see,
+/// and public keys and certificates for tokens.
 pub fn verifier(endpoint: &EndpointName) -> String {
     format!("{endpoint}-verifier")
+}
+
+/// Secret with the bytes by which the gateway pods of an endpoint recognise each other's tickets.
+pub fn tickets(endpoint: &EndpointName) -> String {
+    format!("{endpoint}-tickets")
 }
 
 /// Secret with what gateway pods need to log in to Kafka, where a `KafkaConnection` provides it.
@@ -124,7 +130,8 @@ mod tests {
         let name = endpoint(&"n".repeat(EndpointName::MAX_LENGTH)).unwrap();
         let key_name = KeyName::new(&"k".repeat(KeyName::MAX_LENGTH)).unwrap();
         let pod = format!("{}-{}-{}", gateway(&name), "0123456789", "01234");
-        for child in [gateway(&name), verifier(&name), kafka(&name), public(&name), key(&name, &key_name), pod] {
+        let secrets = [verifier(&name), tickets(&name), kafka(&name), key(&name, &key_name)];
+        for child in [gateway(&name), public(&name), pod].into_iter().chain(secrets) {
             assert!(child.len() <= 63, "{child} has {} characters", child.len());
         }
     }

@@ -119,6 +119,8 @@ words! {
     SecretConflict => "Rename or delete the Secret that the message names, or rename the key; it is never overwritten.",
     /// An object with the name of a child of ours belongs to somebody else.
     ChildConflict => "Rename or delete the object that the message names, or rename the endpoint; it is never overwritten.",
+    /// The API server does not say how tokens of its ServiceAccounts are checked, or in a way that gateways cannot use.
+    ClusterTokensUnusable => "Ask the platform team to give the API server an https URL as service-account-issuer, or set auth.oidc.issuerURL instead of kubernetes.",
     /// A quota or limit range refuses a child.
     QuotaExceeded => "Raise the quota of the namespace, or lower spec.replicas or spec.pod.resources.",
     /// An admission policy refuses a child.
@@ -205,6 +207,7 @@ impl Reason {
                 | Self::SecretInvalid
                 | Self::SecretConflict
                 | Self::ChildConflict
+                | Self::ClusterTokensUnusable
                 | Self::AdmissionDenied
                 | Self::OperatorForbidden
                 | Self::GatewayApiMissing

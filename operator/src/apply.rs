@@ -18,7 +18,7 @@ pub use writer::ANNOTATION_APPLIED_HASH;
 use crate::api_server::RequestError;
 use crate::controller::Context;
 use crate::dereference::Dereferenced;
-use crate::keys::{KeyPlan, SecretChange};
+use crate::keys::{KeyPlan, SecretChange, TicketPlan};
 use crate::resources::{Applied, Existing, Prepared, Resources};
 use headgate_crds::reasons::Reason;
 use std::marker::PhantomData;
@@ -90,6 +90,7 @@ pub async fn apply(
     let service_account = writer.apply(prepared.service_account, existing.service_account.as_ref()).await?;
     let config_map = writer.apply(prepared.config_map, existing.config_map.as_ref()).await?;
     issue_keys(&writer, plan).await?;
+    make_tickets(&writer, &plan.tickets, existing).await?;
     let verifier = writer.apply(prepared.verifier, existing.verifier.as_ref()).await?;
     let kafka = writer.apply_optional(prepared.kafka, existing.kafka.as_ref()).await?;
     let service = writer.apply(prepared.service, existing.service.as_ref()).await?;
@@ -162,8 +163,20 @@ async fn issue_keys(writer: &Writer<'_>, plan: &KeyPlan) -> Result<(), ApplyErro
     Ok(())
 }
 
+/// Makes the key of tickets. The Secret of somebody else in its place is not for pods to mount.
+async fn make_tickets(writer: &Writer<'_>, plan: &TicketPlan, existing: &Existing) -> Result<(), ApplyError> {
+    if let (true, Some(secret)) = (plan.is_wanted, &existing.tickets) {
+        writer.check(secret)?;
+    }
+    match &plan.change {
+        Some(SecretChange::Create(secret)) => writer.create(secret).await,
+        Some(SecretChange::Replace(secret)) => writer.replace(secret).await,
+        Some(SecretChange::Delete(_)) | None => Ok(()),
+    }
+}
+
 async fn remove_keys(writer: &Writer<'_>, plan: &KeyPlan) -> Result<(), ApplyError> {
-    for change in &plan.changes {
+    for change in plan.changes.iter().chain(&plan.tickets.change) {
         if let SecretChange::Delete(secret) = change {
             writer.delete(secret, Version::AsRead).await?;
         }

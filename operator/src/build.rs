@@ -42,15 +42,15 @@ use crate::resources::{Prepared, Resources};
 use crate::settings::Settings;
 use std::marker::PhantomData;
 
-/// Every child of the endpoint but the Secrets of its keys, as it should be. The same input gives the same objects.
+/// Every child of the endpoint but the Secrets of its keys and tickets, as it should be. The same input gives the same objects.
 pub fn build(endpoint: &Endpoint, plan: &KeyPlan, settings: &Settings) -> Resources<Prepared> {
-    let config = to_yaml(&gateway_config(endpoint, settings));
-    let verifiers = verifier::text(&plan.verifiers);
-    let reload_hash = hash::reloaded(endpoint, &verifiers);
-    let config_hash = hash::read_at_start(endpoint, &config);
+    let config = gateway_config(endpoint, settings);
+    let verifiers = verifier::files(endpoint, &plan.verifiers);
+    let reload_hash = hash::reloaded(endpoint, &config, &verifiers);
+    let config_hash = hash::read_at_start(endpoint, &config, plan.tickets.digest.as_deref());
     Resources {
         service_account: service_account::service_account(endpoint),
-        config_map: config_map::config_map(endpoint, config),
+        config_map: config_map::config_map(endpoint, to_yaml(&config)),
         verifier: verifier::verifier(endpoint, verifiers),
         kafka: kafka_secret::kafka_secret(endpoint),
         service: service::service(endpoint, settings),

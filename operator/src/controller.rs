@@ -156,6 +156,7 @@ fn plan_keys(
     let inputs = KeyInputs {
         secrets: &found.existing.keys,
         brought: &found.existing.brought_keys,
+        tickets: found.existing.tickets.as_ref(),
         rotate: endpoint.annotations().get(names::ANNOTATION_ROTATE).map(String::as_str),
         url: url.as_deref(),
     };

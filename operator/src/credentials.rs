@@ -10,7 +10,7 @@
 //! | Strimzi KafkaAccess | `username`, `password` | `ssl.keystore.crt`, `ssl.keystore.key` | `ssl.truststore.crt` |
 //! | Knative | `user`, `password` | `user.crt`, `user.key` | `ca.crt` |
 
-use crate::model::{KafkaSasl, KafkaTls, SecretEntry, SecretLocation};
+use crate::model::{Certificates, KafkaSasl, KafkaTls, SecretEntry, SecretLocation};
 use crate::settings::{
     CA_FILE, CERTIFICATE_FILE, CLIENT_CERTIFICATE_FILE, CLIENT_KEY_FILE, KEY_FILE, PASSWORD_FILE, USERNAME_FILE,
 };
@@ -233,6 +233,15 @@ fn user(content: &SecretContent, secret: &SecretLocation) -> Result<KafkaFiles, 
     };
     let password = content.line(PASSWORD)?;
     Ok(KafkaFiles([(USERNAME_FILE, username.to_vec()), (PASSWORD_FILE, password.to_vec())].into()))
+}
+
+/// Certificates of the authority of a token provider.
+///
+/// # Errors
+///
+/// What is wrong with the Secret or its entry.
+pub fn provider_authority(content: &SecretContent, entry: &SecretEntry) -> Result<Certificates, Flaw> {
+    content.usable()?.certificate(entry.key.as_str()).map(|certificates| Certificates(certificates.to_vec()))
 }
 
 /// SHA-256 of the certificate for clients, in hexadecimal digits; its key is not part of it.

@@ -5,6 +5,7 @@
 //! is not there is data, not an error. Must never judge what it finds, nor read a Secret that validation did not ask for.
 
 mod children;
+mod cluster_tokens;
 mod pods;
 
 pub(crate) use pods::{MAX_ASKED, ask};
@@ -96,13 +97,14 @@ pub async fn dereference(endpoint: &StreamEndpoint, context: &Context) -> Result
 /// What the endpoint points at.
 async fn references(endpoint: &StreamEndpoint, context: &Context) -> Result<References, DereferenceError> {
     let namespace = endpoint.namespace().unwrap_or_default();
-    let (namespace_labels, connections, others) = tokio::try_join!(
+    let (namespace_labels, connections, others, cluster_tokens) = tokio::try_join!(
         namespace_labels(&namespace, context),
         connections(endpoint, context),
-        other_endpoints(endpoint, context)
+        other_endpoints(endpoint, context),
+        cluster_tokens::read(endpoint, context)
     )?;
-    let mut references =
-        References { namespace_labels, connections, secrets: None, earlier: neighbours(endpoint, &others) };
+    let earlier = neighbours(endpoint, &others);
+    let mut references = References { namespace_labels, connections, secrets: None, cluster_tokens, earlier };
     let wanted = wanted_secrets(endpoint, &references);
     references.secrets = Some(secrets(wanted, context).await?);
     Ok(references)

@@ -13,12 +13,16 @@
 //! | `mint` | new keys whose id nobody has |
 //! | `brought` | keys that their owners bring in labelled Secrets |
 //! | `ring` | what gateways accept: no id and no key twice |
+//! | `tickets` | the key by which gateways recognise each other's tickets |
 
 mod brought;
 mod issued;
 mod layout;
 mod mint;
 mod ring;
+mod tickets;
+
+pub use tickets::TicketPlan;
 
 use crate::model;
 use headgate_crds::names;
@@ -56,6 +60,8 @@ pub struct KeyInputs<'a> {
     pub secrets: &'a [Secret],
     /// Secrets labelled [`LABEL_BRINGS_KEY_FOR`] with the name of this endpoint.
     pub brought: &'a [Secret],
+    /// The Secret with the name of the one for tickets, whoever owns it.
+    pub tickets: Option<&'a Secret>,
     /// The endpoint's annotation `headgate.dev/rotate`.
     pub rotate: Option<&'a str>,
     /// Where clients connect, if that is known.
@@ -90,6 +96,8 @@ pub struct KeyPlan {
     pub problems: Vec<KeyProblem>,
     /// Name of the Secret that servicebinding.io consumers bind to: that of the first key that can be used.
     pub binding: Option<String>,
+    /// The key by which gateways recognise each other's tickets.
+    pub tickets: TicketPlan,
 }
 
 /// One write of a key's Secret. Never a server-side apply: what is in a Secret that was not read must not be replaced.
@@ -162,13 +170,14 @@ impl fmt::Debug for KeyPlan {
             .field("next_change", &self.next_change)
             .field("problems", &self.problems)
             .field("binding", &self.binding)
+            .field("tickets", &self.tickets)
             .finish_non_exhaustive()
     }
 }
 
 /// What to do about the keys of an endpoint.
 ///
-/// `entropy` is asked for every key that has to be made; its answers must never repeat.
+/// `entropy` is asked for every key that has to be made, that of tickets last; its answers must never repeat.
 pub fn plan(
     endpoint: &model::Endpoint,
     inputs: &KeyInputs<'_>,
@@ -176,7 +185,7 @@ pub fn plan(
     entropy: &mut dyn FnMut() -> Entropy,
 ) -> KeyPlan {
     let context = Context { endpoint, inputs, now };
-    let mut mint = Mint::new(&context, entropy);
+    let mut mint = Mint::new(&context, &mut *entropy);
     let drafts: Vec<Draft> = endpoint.auth.keys().iter().map(|key| draft(&context, key, &mut mint)).collect();
     let mut plan = merge(drafts);
     for secret in context.unwanted() {
@@ -184,6 +193,7 @@ pub fn plan(
         plan.changes.push(SecretChange::Delete(secret.clone()));
     }
     plan.next_change = plan.next_change.filter(|change| *change > now);
+    plan.tickets = tickets::plan(&context, entropy);
     plan
 }
 
@@ -270,7 +280,7 @@ impl<'a> Context<'a> {
             digest,
             permissions: key.permissions.iter().copied().collect(),
             expires_at: key.expires_at,
-            filters: Vec::new(),
+            filters: key.filters.clone(),
         }
     }
 }

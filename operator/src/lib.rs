@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`controller`] | the order of the steps, what wakes them, what becomes known of them |
 //! | [`mod@dereference`], [`probe`] | everything that is read: the API server, the gateway pods |
-//! | [`references`], [`mod@validate`], [`credentials`], [`model`] | pure: every rule, every problem, an endpoint that builders may trust |
+//! | [`references`], [`mod@validate`], [`credentials`], [`cluster_tokens`], [`model`] | pure: every rule, every problem, an endpoint that builders may trust |
 //! | [`keys`], [`build`](mod@build), [`resources`], [`settings`] | pure: which keys, which children, one file per kind |
 //! | [`apply`](mod@apply) | the only writer of children |
 //! | [`status`] | pure: conditions, keys, address |
@@ -25,6 +25,7 @@ pub mod apply;
 pub mod args;
 pub mod build;
 pub mod check_websocket;
+pub mod cluster_tokens;
 pub mod connection;
 pub mod controller;
 pub mod credentials;

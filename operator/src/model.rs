@@ -9,9 +9,11 @@ use headgate_crds::types::{
     TopicName,
 };
 use headgate_crds::v1alpha1::{ParentRef, Pod};
-use headgate_wire::config::{Expiry, Isolation, Limits, PublicAccess, SaslMechanism, Stream};
+use headgate_wire::Filter;
+use headgate_wire::config::{Expiry, Isolation, Limits, Oidc, PublicAccess, SaslMechanism, Stream};
 use headgate_wire::key::{KeyDigest, Permission};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// The live stream of one app.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,17 +156,64 @@ pub struct SecretEntry {
 pub enum Authentication {
     /// With one of these keys, of which there is at least one.
     ApiKeys(Vec<Key>),
+    /// With a token.
+    Tokens(Tokens),
+    /// With one of these keys, of which there is at least one, or with a token.
+    ApiKeysOrTokens(Vec<Key>, Tokens),
     /// Not at all; then everybody may read.
     Anonymous,
 }
 
 impl Authentication {
-    /// The keys; none where everybody is anonymous.
+    /// The keys; none where no key is accepted.
     pub fn keys(&self) -> &[Key] {
         match self {
-            Self::ApiKeys(keys) => keys,
-            Self::Anonymous => &[],
+            Self::ApiKeys(keys) | Self::ApiKeysOrTokens(keys, _) => keys,
+            Self::Tokens(_) | Self::Anonymous => &[],
         }
+    }
+
+    /// What is known of tokens, where they are accepted.
+    pub fn tokens(&self) -> Option<&Tokens> {
+        match self {
+            Self::Tokens(tokens) | Self::ApiKeysOrTokens(_, tokens) => Some(tokens),
+            Self::ApiKeys(_) | Self::Anonymous => None,
+        }
+    }
+
+    /// Whether gateways issue tickets: where nobody has credentials, there is nothing to exchange for one.
+    pub fn has_tickets(&self) -> bool {
+        !matches!(self, Self::Anonymous)
+    }
+}
+
+/// Whose tokens are accepted, and what they are checked with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// The rules, as gateways read them, but for the files: builders place those.
+    pub rules: Oidc,
+    /// Where the issuer's keys come from.
+    pub keys: TokenKeys,
+    /// Certificates of the provider's authority; absent = the public authorities, or nobody read the Secret.
+    pub authority: Option<Certificates>,
+}
+
+/// Where the keys of an issuer come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenKeys {
+    /// Gateways ask the provider (OpenID Connect Discovery 1.0).
+    Discovered,
+    /// The cluster's own API server issues the tokens: its JSON Web Key Set, absent where nobody asked for it.
+    Cluster(Option<String>),
+}
+
+/// Certificates in PEM. They are public, but what else somebody has put beside them need not be.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Certificates(pub Vec<u8>);
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Certificates(…)")
     }
 }
 
@@ -179,4 +228,6 @@ pub struct Key {
     pub expires_at: Option<Expiry>,
     /// Digest of a key that its owner made; absent = Headgate issues the key.
     pub digest: Option<KeyDigest>,
+    /// What limits its holders, besides the filters of the stream.
+    pub filters: Vec<Filter>,
 }

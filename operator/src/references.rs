@@ -3,6 +3,7 @@
 //! Must never read anything itself, and must never leave something out because it is forbidden: that decision is
 //! [`validate`](crate::validate())'s, so that it is made in one place.
 
+use crate::cluster_tokens::{ClusterTokens, Unusable};
 use crate::credentials::Secrets;
 use headgate_crds::StreamEndpoint;
 use headgate_crds::names::ANNOTATION_DEFAULT_CONNECTION;
@@ -27,6 +28,9 @@ pub struct References {
     /// The Secrets that [`wanted_secrets`](crate::validate::wanted_secrets) names; absent = nobody looked, as in dev mode,
     /// and then their presence is not judged.
     pub secrets: Option<Secrets>,
+    /// Who issues the tokens of the cluster's own ServiceAccounts, or why they cannot be checked; absent = nobody looked,
+    /// because the endpoint takes none, or in dev mode, and then it is not judged.
+    pub cluster_tokens: Option<Result<ClusterTokens, Unusable>>,
     /// Every endpoint that came before this one, in any namespace: an older one keeps its place, its app and its host
     /// name.
     pub earlier: Vec<Neighbour>,

@@ -1,8 +1,8 @@
 //! Every object that belongs to one endpoint: as it should be, as the API server has accepted it, and as it was found.
 //!
 //! Owns the list of kinds and the way from prepared to applied: only [`apply`](crate::apply) can make an applied set, so
-//! that a status can never be computed from what was merely intended. The Secrets of keys are not here, because they are
-//! created once instead of being applied: [`KeyPlan`](crate::keys::KeyPlan) has them.
+//! that a status can never be computed from what was merely intended. The Secrets of keys and tickets are not here, because
+//! they are created once instead of being applied: [`KeyPlan`](crate::keys::KeyPlan) has them.
 
 use crate::gateway_api::HttpRoute;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -19,14 +19,14 @@ pub enum Prepared {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {}
 
-/// Every child of one endpoint but the Secrets of keys. An optional kind that is absent is not wanted.
+/// Every child of one endpoint but the Secrets of keys and tickets. An optional kind that is absent is not wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resources<State> {
     /// Identity of the pods, without any right.
     pub service_account: ServiceAccount,
     /// The gateway's configuration.
     pub config_map: ConfigMap,
-    /// Digests of the keys.
+    /// What credentials are checked with: digests of the keys, and public keys and certificates for tokens.
     pub verifier: Secret,
     /// What pods need to log in to Kafka.
     pub kafka: Option<Secret>,
@@ -79,4 +79,6 @@ pub struct Existing {
     pub keys: Vec<Secret>,
     /// Secrets in which users bring keys for this endpoint.
     pub brought_keys: Vec<Secret>,
+    /// Secret with the name of the one for tickets, whoever owns it.
+    pub tickets: Option<Secret>,
 }

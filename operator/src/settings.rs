@@ -19,6 +19,16 @@ pub const USERNAME_FILE: &str = "username";
 /// Password of the Kafka user.
 pub const PASSWORD_FILE: &str = "password";
 
+/// The issuer's JSON Web Key Set (RFC 7517), where it is not found by discovery.
+pub const KEY_SET_FILE: &str = "jwks.json";
+/// Certificates of the authority of a token provider, in PEM.
+pub const PROVIDER_CA_FILE: &str = "oidc-ca.crt";
+
+/// Where the Secret with the key of tickets is mounted.
+pub const TICKETS_MOUNT: &str = "/etc/headgate/tickets";
+/// The key of tickets: 32 random bytes.
+pub const TICKET_KEY_FILE: &str = "key";
+
 /// Where the Secret of `publicAccess.tls` is mounted, with `tls.crt` and `tls.key` (Secret type `kubernetes.io/tls`).
 pub const TLS_MOUNT: &str = "/etc/headgate/tls";
 /// Certificate chain for clients, in PEM.
@@ -42,6 +52,10 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// File with the digests of the API keys.
     pub keys_file: PathBuf,
+    /// Directory with what tokens are checked with.
+    pub tokens_directory: PathBuf,
+    /// File with the key by which gateways of one endpoint recognise each other's tickets; absent = each has its own.
+    pub ticket_key_file: Option<PathBuf>,
     /// Directory with the credentials for Kafka.
     pub kafka_directory: PathBuf,
     /// Directory with the certificate for clients.
@@ -82,6 +96,8 @@ impl Default for Settings {
             stream: (Ipv4Addr::UNSPECIFIED, DEFAULT_STREAM_PORT).into(),
             admin: (Ipv4Addr::UNSPECIFIED, DEFAULT_ADMIN_PORT).into(),
             keys_file: [KEYS_MOUNT, KEYS_FILE].iter().collect(),
+            tokens_directory: KEYS_MOUNT.into(),
+            ticket_key_file: Some([TICKETS_MOUNT, TICKET_KEY_FILE].iter().collect()),
             kafka_directory: KAFKA_MOUNT.into(),
             tls_directory: TLS_MOUNT.into(),
             pods: PodSettings::default(),

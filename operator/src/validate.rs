@@ -11,7 +11,7 @@
 //! | `connection`, `guardrails` | what the platform team does not allow |
 //! | `conflicts` | what another endpoint has already |
 //! | `secrets` | Secrets that are missing or cannot be used |
-//! | `kafka`, `stream`, `auth`, `access` | values that their section of the model cannot hold |
+//! | `kafka`, `stream`, `auth`, `tokens`, `access` | values that their section of the model cannot hold |
 //! | `platform` | a `KafkaConnection` by itself |
 
 mod access;
@@ -26,6 +26,7 @@ mod platform;
 mod schema;
 mod secrets;
 mod stream;
+mod tokens;
 
 pub use platform::{connection_problems, connection_secrets};
 pub use secrets::wanted_secrets;
@@ -141,7 +142,7 @@ fn parse(endpoint: &StreamEndpoint, references: &References, problems: &mut Prob
     let app = problems.text("spec.app", &spec.app);
     let topic = problems.text("spec.topic", &spec.topic);
     let stream = stream::parse(&spec.stream, problems);
-    let auth = auth::parse(&spec.auth, problems);
+    let auth = auth::parse(&spec.auth, references, problems);
     let public_access = access::parse(&spec.public_access, problems);
     let exposure = access::exposure(&spec.public_access, problems);
     // What may be used, and what is taken, depends on all three.
@@ -150,13 +151,14 @@ fn parse(endpoint: &StreamEndpoint, references: &References, problems: &mut Prob
     conflicts::check(&request, problems);
     let kafka = kafka::parse(&request, problems).and_then(|cluster| secrets::log_in(&request, cluster, problems));
     let certificate = secrets::certificate(&request, problems);
+    let authority = secrets::provider_authority(&request, problems);
     let kafka = kafka?;
     Ok(Endpoint {
         name: name?,
         uid: endpoint.metadata.uid.clone().unwrap_or_default(),
         kafka,
         stream: stream?,
-        auth: auth?,
+        auth: tokens::with_authority(auth?, authority?),
         public_access: public_access?,
         certificate: certificate?,
         exposure: exposure?,
@@ -192,6 +194,13 @@ fn namespace(endpoint: &StreamEndpoint, problems: &mut Problems) -> Parsed<Names
         return Err(Reported);
     };
     problems.name("metadata.namespace", NamespaceName::new(namespace))
+}
+
+/// The texts of a list at `field`.
+fn texts<T: Text + Clone + Into<String>>(field: &str, list: &[T], problems: &mut Problems) -> Parsed<Vec<String>> {
+    let checked = list.iter().enumerate().map(|(index, text)| problems.text(format!("{field}[{index}]"), text));
+    let checked: Vec<_> = checked.map(|text| text.map(Into::into)).collect();
+    checked.into_iter().collect()
 }
 
 fn limits(limits: &Limits) -> headgate_wire::config::Limits {

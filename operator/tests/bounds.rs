@@ -8,7 +8,11 @@ use headgate_crds::codegen::{schema, stream_endpoint_crd};
 use headgate_crds::types::{AppName, AttributeName, EventType, Text, TopicName};
 use headgate_crds::v1alpha1::{MAX_COMPARISONS, MAX_FILTER_DEPTH};
 use headgate_wire::GatewayConfig;
-use headgate_wire::config::bounds::{MAX_EVENT_TYPE_LENGTH, MAX_FILTERS, MAX_ORIGINS, MAX_TOPIC_LENGTH};
+use headgate_wire::config::SigningAlgorithm;
+use headgate_wire::config::bounds::{
+    MAX_AUDIENCES, MAX_CLAIM_FILTERS, MAX_CLAIM_VALUES, MAX_CLAIMS, MAX_EVENT_TYPE_LENGTH, MAX_FILTERS, MAX_ORIGINS,
+    MAX_TOPIC_LENGTH, MAX_TRUSTED_PROXIES,
+};
 use headgate_wire::endpoints::RESERVED_APPS;
 use headgate_wire::filter;
 use serde_json::Value;
@@ -61,11 +65,30 @@ fn no_number_that_a_gateway_reads_is_without_bounds() {
 #[test]
 fn lists_and_texts_have_the_same_bounds_in_both() {
     assert_eq!(field("stream.filters")["maxItems"], MAX_FILTERS);
-    assert_eq!(field("publicAccess.allowedOrigins")["maxItems"], MAX_ORIGINS);
+    for (path, most) in [
+        ("publicAccess.allowedOrigins", MAX_ORIGINS),
+        ("publicAccess.trustedProxies", MAX_TRUSTED_PROXIES),
+        ("auth.oidc.audiences", MAX_AUDIENCES),
+        ("auth.oidc.required", MAX_CLAIMS),
+        ("auth.oidc.publish", MAX_CLAIMS),
+        ("auth.oidc.filters", MAX_CLAIM_FILTERS),
+    ] {
+        assert_eq!(field(path)["maxItems"], most, "{path}");
+    }
+    for claims in ["required", "publish"] {
+        let entry = &field(&format!("auth.oidc.{claims}"))["items"];
+        assert_eq!(entry["properties"]["values"]["maxItems"], MAX_CLAIM_VALUES, "{claims}");
+    }
     assert_eq!(TopicName::MAX_LENGTH, MAX_TOPIC_LENGTH);
     assert_eq!(EventType::MAX_LENGTH, MAX_EVENT_TYPE_LENGTH);
     assert_eq!(AttributeName::MAX_LENGTH, filter::MAX_ATTRIBUTE_NAME);
     assert_eq!(field("stream.eventType")["default"], headgate_wire::endpoints::DEFAULT_EVENT_TYPE);
+}
+
+#[test]
+fn the_same_algorithms_are_accepted_where_none_is_named() {
+    let by_the_gateway = serde_json::to_value(SigningAlgorithm::usual()).unwrap();
+    assert_eq!(field("auth.oidc.algorithms")["default"], by_the_gateway);
 }
 
 #[test]

@@ -21,8 +21,13 @@ struct Rules {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Rule {
+    #[serde(default)]
     api_groups: Vec<String>,
+    #[serde(default)]
     resources: Vec<String>,
+    /// Paths of the API server itself, instead of resources.
+    #[serde(default, rename = "nonResourceURLs")]
+    paths: Vec<String>,
     #[serde(default)]
     resource_names: Vec<String>,
     verbs: BTreeMap<String, String>,
@@ -60,7 +65,8 @@ impl Rules {
 #[test]
 fn every_verb_has_a_sentence() {
     for rule in Rules::load().all() {
-        assert!(!rule.verbs.is_empty() && !rule.api_groups.is_empty(), "{:?}", rule.resources);
+        let of_resources = !rule.api_groups.is_empty() && !rule.resources.is_empty();
+        assert!(!rule.verbs.is_empty() && of_resources == rule.paths.is_empty(), "{:?}", rule.resources);
         for (verb, sentence) in &rule.verbs {
             let good = sentence.starts_with(char::is_uppercase) && sentence.ends_with('.') && sentence.len() > 10;
             assert!(good, "{verb} {:?}: {sentence:?}", rule.resources);
@@ -88,6 +94,9 @@ fn nothing_is_granted_by_a_wildcard_and_nothing_grants_more_rights() {
         assert!(rule.verbs().iter().all(|verb| VERBS.contains(verb)), "{:?}", rule.verbs());
         assert!(!NEVER.iter().any(|resource| rule.has(resource)), "{:?}", rule.resources);
         assert!(!rule.api_groups.iter().any(|group| group == "*"), "{:?}", rule.resources);
+        assert!(
+            !rule.paths.iter().any(|path| path.contains('*')) && (rule.paths.is_empty() || rule.verbs() == ["get"])
+        );
     }
 }
 

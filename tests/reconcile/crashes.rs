@@ -23,13 +23,15 @@ async fn dies_at_every_request(begin: &Stage) {
                 () = stage.server.crashed() => {}
             }
             finished = !stage.server.revive();
-            let issued = stage.keys();
+            let (issued, ticket_key) = (stage.keys(), stage.ticket_key());
             stage.reconcile().await.unwrap();
             assert_same(&comparable(&stage.server), &expected, &format!("{moment:?} {request}"));
             for (name, key) in stage.keys() {
                 let before = issued.get(&name);
                 assert!(before.is_none_or(|before| *before == key), "{moment:?} {request}: {name} was made again");
             }
+            let is_kept = ticket_key.is_none() || stage.ticket_key() == ticket_key;
+            assert!(is_kept, "{moment:?} {request}: the key of tickets was made again");
             if finished {
                 break;
             }

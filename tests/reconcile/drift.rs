@@ -1,5 +1,6 @@
 //! Whatever somebody changes or deletes of a child is repaired, and nothing else is.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use headgate_operator::apply::FIELD_MANAGER;
 use headgate_tests::apiserver::apply::{Step, remove_field};
 use serde_json::{Value, json};
@@ -62,8 +63,9 @@ type Broken = (String, String, Vec<Step>, Value);
 /// Breaks every field of every applied child in one way: in each round, one field of each. How many could be broken.
 async fn repairs(stage: &Stage, damage: impl Fn(&mut Value, &[Step]) -> bool) -> usize {
     stage.settle().await;
-    // Keys are not applied, and have a test of their own.
-    let children = stage.children().into_iter().filter(|(_, name)| !name.contains("-key-"));
+    // Keys are not applied, and have tests of their own.
+    let is_applied = |name: &str| !name.contains("-key-") && !name.ends_with("-tickets");
+    let children = stage.children().into_iter().filter(|(_, name)| is_applied(name));
     let fields = children.map(|(kind, name)| {
         let paths: Vec<Vec<Step>> = stage.server.owned(&kind, NAMESPACE, &name, FIELD_MANAGER).into_iter().collect();
         (kind, name, paths)
@@ -179,6 +181,25 @@ async fn a_secret_of_a_key_is_repaired_around_its_key() {
 }
 
 #[tokio::test]
+async fn the_secret_of_tickets_is_repaired_around_its_key() {
+    let stage = Stage::with_endpoint(everything);
+    stage.settle().await;
+    let before = stage.get("Secret", "orders-tickets").unwrap();
+    let damage = |secret: &mut Value| secret["metadata"]["labels"] = json!({});
+    stage.server.edit("Secret", NAMESPACE, "orders-tickets", damage).unwrap();
+    stage.reconcile().await.unwrap();
+    assert_eq!(content(&stage.get("Secret", "orders-tickets").unwrap()), content(&before));
+    for spoiled in ["", "c2hvcnQ="] {
+        let damage = |secret: &mut Value| secret["data"]["key"] = spoiled.into();
+        stage.server.edit("Secret", NAMESPACE, "orders-tickets", damage).unwrap();
+        stage.reconcile().await.unwrap();
+        let key = stage.ticket_key().unwrap();
+        assert_eq!(BASE64_STANDARD.decode(&key).unwrap().len(), 32, "{key}");
+        assert_ne!(before["data"]["key"], key, "what was spoiled may be known");
+    }
+}
+
+#[tokio::test]
 async fn every_child_that_somebody_deletes_comes_back() {
     for exposure in exposures() {
         let stage = Stage::with_endpoint(exposure);
@@ -190,7 +211,8 @@ async fn every_child_that_somebody_deletes_comes_back() {
             assert!(stage.server.remove(&kind, NAMESPACE, &name));
             stage.settle().await;
             let now = stage.get(&kind, &name).unwrap_or_else(|| panic!("{kind} {name} stays away"));
-            if before["type"] != "headgate.dev/api-key" && !name.ends_with("-verifier") && kind != "Service" {
+            let is_made_anew = ["-verifier", "-tickets"].iter().any(|end| name.ends_with(end));
+            if before["type"] != "headgate.dev/api-key" && !is_made_anew && kind != "Service" {
                 assert_eq!(content(&now), content(&before), "{kind} {name}");
             }
         }

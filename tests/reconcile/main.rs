@@ -21,4 +21,5 @@ mod secrets;
 mod server;
 mod stage;
 mod tenants;
+mod tokens;
 mod watching;

@@ -10,6 +10,7 @@ use headgate_crds::names::ANNOTATION_ROTATE;
 use headgate_crds::yaml;
 use headgate_operator::connection;
 use headgate_operator::leader::{Elector, ElectorSettings, Leadership, Timing};
+use headgate_tests::apiserver::kinds::PATHS;
 use headgate_tests::apiserver::log::Right;
 use headgate_tests::wait::eventually;
 use kube::core::DeserializeGuard;
@@ -35,8 +36,13 @@ pub(crate) fn granted() -> BTreeSet<Right> {
     };
     let mut rights = BTreeSet::new();
     for rule in PARTS.iter().flat_map(|part| rules[part].as_array().unwrap_or_else(|| panic!("no {part}"))) {
-        for group in texts(&rule["apiGroups"]) {
-            for resource in texts(&rule["resources"]) {
+        // A rule about paths stands for a group of its own, as in the server's log.
+        let (groups, resources) = match rule.get("nonResourceURLs") {
+            Some(paths) => (vec![PATHS.to_owned()], texts(paths)),
+            None => (texts(&rule["apiGroups"]), texts(&rule["resources"])),
+        };
+        for group in &groups {
+            for resource in &resources {
                 let verbs = rule["verbs"].as_object().unwrap().keys();
                 rights.extend(verbs.map(|verb| (group.clone(), resource.clone(), verb.clone())));
             }

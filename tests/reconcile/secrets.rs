@@ -108,6 +108,15 @@ async fn no_key_and_no_password_is_anywhere_but_in_its_own_secret() {
     }
     let verifier = stage.get("Secret", "orders-verifier").unwrap();
     assert!(keys.iter().all(|key| !mentions(&verifier, key)));
+    let ticket_key = stage.ticket_key().unwrap();
+    let digits: String =
+        BASE64_STANDARD.decode(&ticket_key).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    for shown in [&ticket_key, &digits] {
+        assert!(!logs.contains(shown), "in the log");
+        let home = |object: &Value| object["metadata"]["name"] == "orders-tickets";
+        let elsewhere: Vec<_> = stage.server.objects().into_iter().filter(|object| !home(object)).collect();
+        assert!(!elsewhere.iter().any(|object| object.to_string().contains(shown)), "the key of tickets is elsewhere");
+    }
     assert!(mentions(&stage.get("Secret", "orders-kafka").unwrap(), PASSWORD));
     assert!(!stage.server.list("Event", NAMESPACE).is_empty(), "no event that could have had a key in it");
 }

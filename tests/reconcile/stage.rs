@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use headgate_crds::StreamEndpoint;
+use headgate_crds::names::ANNOTATION_CONFIG_HASH;
 use headgate_operator::Settings;
 use headgate_operator::apply::{self, ANNOTATION_APPLIED_HASH};
 use headgate_operator::controller::{
@@ -230,6 +231,11 @@ impl Stage {
         let keys = secrets.filter(|secret| secret["type"] == "headgate.dev/api-key");
         keys.map(|secret| (text(&secret["metadata"]["name"]), entry(&secret, "api-key"))).collect()
     }
+
+    /// The key of tickets, in base64.
+    pub(crate) fn ticket_key(&self) -> Option<String> {
+        self.get("Secret", "orders-tickets").map(|secret| text(&secret["data"]["key"]))
+    }
 }
 
 /// Status, reason and message of a condition of an object.
@@ -261,7 +267,11 @@ pub(crate) fn endpoint(name: &str) -> Value {
 /// An endpoint with every child that one can have, but for Ingress and load balancer, which exclude the HTTPRoute.
 pub(crate) fn everything(spec: &mut Value) {
     spec["replicas"] = 2.into();
-    spec["auth"]["apiKeys"] = json!([{"name": "web"}, {"name": "etl"}]);
+    spec["auth"] = json!({
+        "mode": "ApiKeyOrOIDC",
+        "apiKeys": [{"name": "web", "filters": [{"exact": {"tenant": "shop"}}]}, {"name": "etl"}],
+        "oidc": {"kubernetes": {}, "audiences": ["orders"]},
+    });
     spec["publicAccess"] = json!({
         "exposure": "Gateway", "hostname": "orders.example.com",
         "gateway": {"parentRefs": [{"name": "public", "namespace": "edge"}]},
@@ -314,7 +324,8 @@ pub(crate) fn comparable(server: &ApiServer) -> Vec<Value> {
     objects.retain(|object| object["kind"] != "Event" && object["kind"] != "ReplicaSet" && object["kind"] != "Pod");
     for object in &mut objects {
         let is_key = object["type"] == "headgate.dev/api-key";
-        let is_verifier = text(&object["metadata"]["name"]).ends_with("-verifier");
+        let name = text(&object["metadata"]["name"]);
+        let follows_from_keys = name.ends_with("-verifier") || name.ends_with("-tickets");
         let metadata = &mut object["metadata"];
         for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"] {
             metadata.as_object_mut().map(|metadata| metadata.remove(field));
@@ -325,8 +336,14 @@ pub(crate) fn comparable(server: &ApiServer) -> Vec<Value> {
         if let Some(annotations) = metadata["annotations"].as_object_mut() {
             annotations.retain(|name, _| name != ANNOTATION_APPLIED_HASH && !name.ends_with("/previous"));
         }
-        if is_key || is_verifier {
+        if is_key || follows_from_keys {
             object["data"] = object["data"].as_object().map(|data| data.keys().cloned().collect::<Vec<_>>()).into();
+        }
+        // The key of tickets, which is another one in each run, is part of it.
+        if let Some(annotations) =
+            object.pointer_mut("/spec/template/metadata/annotations").and_then(Value::as_object_mut)
+        {
+            annotations.remove(ANNOTATION_CONFIG_HASH);
         }
         for key in object["status"]["keys"].as_array_mut().into_iter().flatten() {
             key["id"] = Value::Null;

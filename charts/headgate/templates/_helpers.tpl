@@ -61,8 +61,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "headgate.rules" -}}
 {{- $leaseName := include "headgate.fullname" .root -}}
 {{- range .rules }}
+{{- if .nonResourceURLs }}
+- nonResourceURLs: {{ toJson .nonResourceURLs }}
+{{- else }}
 - apiGroups: {{ toJson .apiGroups }}
   resources: {{ toJson .resources }}
+{{- end }}
   {{- with .resourceNames }}
   resourceNames: {{ toJson . | replace "{leaseName}" $leaseName }}
   {{- end }}

@@ -56,7 +56,7 @@ impl KeyFolder {
                 digest,
                 permissions: key.permissions.iter().copied().collect(),
                 expires_at: key.expires_at,
-                filters: Vec::new(),
+                filters: key.filters.clone(),
             });
         }
         let path = self.0.path().join(format!("{app}.json"));
@@ -78,6 +78,7 @@ fn fresh() -> Result<(String, String), getrandom::Error> {
 mod tests {
     use super::*;
     use headgate_crds::types::{KeyName, Text as _};
+    use headgate_wire::Filter;
     use headgate_wire::key::Permission;
     use std::collections::BTreeSet;
     use std::path::Path;
@@ -88,6 +89,7 @@ mod tests {
             permissions: BTreeSet::from([Permission::Read]),
             expires_at: Some("2027-01-01T00:00:00Z".parse().unwrap()),
             digest,
+            filters: vec![Filter::exact("tenant", "shop")],
         }
     }
 
@@ -103,6 +105,7 @@ mod tests {
         let verifier = read(&path);
         assert_eq!(verifier.digest, KeyDigest::of(&issued[0].text));
         assert_eq!((verifier.permissions, verifier.expires_at), (vec![Permission::Read], key(None).expires_at));
+        assert_eq!(verifier.filters, key(None).filters);
         assert!(!std::fs::read_to_string(&path).unwrap().contains(&issued[0].text));
         assert!(!format!("{issued:?}").contains(&issued[0].text));
     }

@@ -76,8 +76,14 @@ pub(crate) fn endpoints(documents: &[Document]) -> anyhow::Result<Vec<Endpoint>>
 
 /// What the gateway of this endpoint reads in this run.
 pub(crate) fn gateway_config(endpoint: &Endpoint, surroundings: &Surroundings, keys_file: PathBuf) -> GatewayConfig {
-    let settings =
-        Settings { stream: surroundings.listen, admin: surroundings.admin, keys_file, ..Settings::default() };
+    let settings = Settings {
+        stream: surroundings.listen,
+        admin: surroundings.admin,
+        keys_file,
+        // There is one gateway of each app, which needs nobody else to know its tickets.
+        ticket_key_file: None,
+        ..Settings::default()
+    };
     let mut config = headgate_operator::gateway_config(endpoint, &settings);
     if config.kafka.tls.is_some() || config.kafka.sasl.is_some() {
         notice(format_args!("{}: without TLS and SASL to Kafka here, whatever the manifest says", config.app));
@@ -119,7 +125,7 @@ mod tests {
         );
         assert_eq!((config.kafka.tls, config.kafka.sasl, config.listeners.tls), (None, None, None));
         assert_eq!((config.listeners.stream.port(), config.listeners.admin.port()), (1, 2));
-        assert_eq!(config.auth.keys_file, Some("/tmp/keys.json".into()));
+        assert_eq!((config.auth.keys_file, config.auth.ticket_key_file), (Some("/tmp/keys.json".into()), None));
     }
 
     #[test]

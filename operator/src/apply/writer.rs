@@ -123,7 +123,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Makes the Secret of a key, which is never applied: what is in one that nobody has read must not be replaced.
+    /// Makes the Secret of a key, or of that of tickets, which is never applied: what is in one that nobody has read must not be replaced.
     pub(super) async fn create(&self, secret: &Secret) -> Result<(), ApplyError> {
         let object = object(secret);
         tracing::info!(object, "creating");
@@ -131,7 +131,7 @@ impl Writer<'_> {
         created.map(drop).map_err(|error| RequestError::new("create", object, &error).into())
     }
 
-    /// Replaces the Secret of a key, if it is still as it was read.
+    /// Replaces such a Secret, if it is still as it was read.
     pub(super) async fn replace(&self, secret: &Secret) -> Result<(), ApplyError> {
         self.check(secret)?;
         let object = object(secret);
@@ -154,7 +154,8 @@ impl Writer<'_> {
         }
     }
 
-    fn check<K: Child>(&self, existing: &K) -> Result<(), ApplyError> {
+    /// Whether an object is ours; the error says whose it is.
+    pub(super) fn check<K: Child>(&self, existing: &K) -> Result<(), ApplyError> {
         let object = || object(existing);
         match self.owner.ownership(existing.meta()) {
             Ownership::Ours => Ok(()),

@@ -2,13 +2,13 @@
 //!
 //! Owns which file a credential is read from. Must never put a secret in: a configuration is a ConfigMap.
 
-use crate::model::{Authentication, Endpoint, Kafka};
+use crate::model::{Authentication, Endpoint, Kafka, TokenKeys, Tokens};
 use crate::settings::{
-    CA_FILE, CERTIFICATE_FILE, CLIENT_CERTIFICATE_FILE, CLIENT_KEY_FILE, KEY_FILE, PASSWORD_FILE, Settings,
-    USERNAME_FILE,
+    CA_FILE, CERTIFICATE_FILE, CLIENT_CERTIFICATE_FILE, CLIENT_KEY_FILE, KEY_FILE, KEY_SET_FILE, PASSWORD_FILE,
+    PROVIDER_CA_FILE, Settings, USERNAME_FILE,
 };
 use headgate_wire::GatewayConfig;
-use headgate_wire::config::{Auth, AuthMode, KafkaSasl, KafkaTls, ListenerTls, Listeners, Properties};
+use headgate_wire::config::{Auth, AuthMode, KafkaSasl, KafkaTls, ListenerTls, Listeners, Oidc, Properties};
 
 /// What one gateway of the endpoint reads. Whoever runs it elsewhere than in a pod changes the result's fields.
 pub fn gateway_config(endpoint: &Endpoint, settings: &Settings) -> GatewayConfig {
@@ -54,9 +54,28 @@ fn kafka(kafka: &Kafka, settings: &Settings) -> headgate_wire::config::Kafka {
 }
 
 fn auth(auth: &Authentication, settings: &Settings) -> Auth {
-    match auth {
-        Authentication::ApiKeys(_) => Auth::keys(AuthMode::ApiKey, Some(settings.keys_file.clone())),
-        // A gateway refuses keys that it would ignore.
-        Authentication::Anonymous => Auth::keys(AuthMode::None, None),
+    let mode = match auth {
+        Authentication::ApiKeys(_) => AuthMode::ApiKey,
+        Authentication::Tokens(_) => AuthMode::Oidc,
+        Authentication::ApiKeysOrTokens(..) => AuthMode::ApiKeyOrOidc,
+        Authentication::Anonymous => AuthMode::None,
+    };
+    // A gateway refuses keys that it would ignore.
+    let accepts_keys = matches!(auth, Authentication::ApiKeys(_) | Authentication::ApiKeysOrTokens(..));
+    let keys_file = accepts_keys.then(|| settings.keys_file.clone());
+    Auth {
+        mode,
+        keys_file,
+        oidc: auth.tokens().map(|tokens| oidc(tokens, settings)),
+        ticket_key_file: settings.ticket_key_file.clone().filter(|_| auth.has_tickets()),
+    }
+}
+
+fn oidc(tokens: &Tokens, settings: &Settings) -> Oidc {
+    let file = |name: &str| settings.tokens_directory.join(name);
+    Oidc {
+        jwks_file: matches!(tokens.keys, TokenKeys::Cluster(_)).then(|| file(KEY_SET_FILE)),
+        ca_file: tokens.authority.is_some().then(|| file(PROVIDER_CA_FILE)),
+        ..tokens.rules.clone()
     }
 }

@@ -3,7 +3,7 @@
 //! Whole directories, never single files of them: only those are refreshed while a pod runs.
 
 use crate::model::Endpoint;
-use crate::settings::Settings;
+use crate::settings::{Settings, TICKETS_MOUNT};
 use headgate_crds::names;
 use headgate_wire::endpoints::{CONFIG_MOUNT, KEYS_MOUNT};
 use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, SecretVolumeSource, Volume, VolumeMount};
@@ -18,6 +18,9 @@ pub(super) fn volumes(endpoint: &Endpoint, settings: &Settings) -> (Vec<Volume>,
         (config_map("config", names::gateway(&endpoint.name)), CONFIG_MOUNT.to_owned()),
         (secret("keys", names::verifier(&endpoint.name)), KEYS_MOUNT.to_owned()),
     ];
+    if endpoint.auth.has_tickets() {
+        all.push((secret("tickets", names::tickets(&endpoint.name)), TICKETS_MOUNT.to_owned()));
+    }
     if !endpoint.kafka.files.is_empty() {
         all.push((secret("kafka", names::kafka(&endpoint.name)), text(&settings.kafka_directory)));
     }

@@ -123,6 +123,7 @@ fn names_secret(endpoint: &StreamEndpoint, name: &str) -> bool {
         tls.and_then(|tls| tls.client_cert_secret_ref.as_ref()).map(|certificate| &certificate.name),
         spec.kafka.sasl.as_ref().map(|sasl| &sasl.credentials_secret_ref.name),
         spec.public_access.tls.as_ref().map(|tls| &tls.secret_ref.name),
+        spec.auth.oidc.as_ref().and_then(|oidc| oidc.ca_secret_ref.as_ref()).map(|authority| &authority.name),
     ]
     .into_iter()
     .flatten()

@@ -21,19 +21,19 @@ use std::fmt::Debug;
 pub(super) async fn read(own: &Own<'_>) -> Result<Existing, RequestError> {
     let gateway = names::gateway(&own.name);
     let (verifier, kafka, public) = (names::verifier(&own.name), names::kafka(&own.name), names::public(&own.name));
+    let tickets = names::tickets(&own.name);
     let (
         mounted,
         (service, public_service, deployment),
         (disruption_budget, network_policy, ingress, http_route),
-        keys,
+        (keys, brought_keys, tickets),
     ) = tokio::try_join!(
         async { tokio::try_join!(own.get(&gateway), own.get(&gateway), own.get(&verifier), own.get(&kafka)) },
         async { tokio::try_join!(own.get(&gateway), own.get(&public), own.get(&gateway)) },
         async { tokio::try_join!(own.get(&gateway), own.get(&gateway), own.get(&gateway), http_route(own, &gateway)) },
-        async { tokio::try_join!(issued_keys(own), brought_keys(own)) },
+        async { tokio::try_join!(issued_keys(own), brought_keys(own), own.get(&tickets)) },
     )?;
     let (service_account, config_map, verifier, kafka) = mounted;
-    let (keys, brought_keys) = keys;
     Ok(Existing {
         service_account,
         config_map,
@@ -48,6 +48,7 @@ pub(super) async fn read(own: &Own<'_>) -> Result<Existing, RequestError> {
         public_service,
         keys,
         brought_keys,
+        tickets,
     })
 }
 

@@ -1,6 +1,7 @@
-//! A key's life, case by case. Random lives are in `history`.
+//! A key's life, case by case. Random lives are in `history`, tickets in `tickets`.
 
 mod history;
+mod tickets;
 
 use super::*;
 use crate::model::{Authentication, Endpoint, Key, Rotation};
@@ -43,6 +44,7 @@ pub(super) fn key(name: &str) -> Key {
         permissions: BTreeSet::from([Permission::Read]),
         expires_at: None,
         digest: None,
+        filters: Vec::new(),
     }
 }
 
@@ -78,7 +80,7 @@ fn foreign(name: &str) -> Secret {
 
 /// The plan for these Secrets, with entropy that no other call has had.
 fn planned(endpoint: &Endpoint, secrets: &[Secret], brought: &[Secret], now: Timestamp) -> KeyPlan {
-    planned_for(endpoint, &KeyInputs { secrets, brought, rotate: None, url: Some(URL) }, now)
+    planned_for(endpoint, &KeyInputs { secrets, brought, tickets: None, rotate: None, url: Some(URL) }, now)
 }
 
 fn planned_for(endpoint: &Endpoint, inputs: &KeyInputs<'_>, now: Timestamp) -> KeyPlan {
@@ -162,7 +164,7 @@ fn a_new_address_reaches_the_secret_and_leaves_the_key_alone() {
     let endpoint = endpoint(vec![key("web")]);
     let made = only(&planned(&endpoint, &[], &[], start())).clone();
     let url = Some("wss://streams.example.com/orders");
-    let inputs = KeyInputs { secrets: std::slice::from_ref(&made), brought: &[], rotate: None, url };
+    let inputs = KeyInputs { secrets: std::slice::from_ref(&made), brought: &[], tickets: None, rotate: None, url };
     let plan = planned_for(&endpoint, &inputs, start());
     assert_eq!(only(&plan).data.as_ref().unwrap()["host"].0, b"streams.example.com");
     assert_eq!(only(&plan).data.as_ref().unwrap()["port"].0, b"443");
@@ -202,7 +204,11 @@ fn asking_for_a_rotation_is_followed_once_per_value_for_all_keys_or_for_one() {
     let made: Vec<Secret> =
         planned(&endpoint, &[], &[], start()).changes.iter().map(|change| change.secret().clone()).collect();
     let asked = |secrets: &[Secret], rotate| {
-        planned_for(&endpoint, &KeyInputs { secrets, brought: &[], rotate, url: Some(URL) }, later(start(), 5))
+        planned_for(
+            &endpoint,
+            &KeyInputs { secrets, brought: &[], tickets: None, rotate, url: Some(URL) },
+            later(start(), 5),
+        )
     };
     let all = asked(&made, Some("now"));
     assert_eq!(all.changes.len(), 2);
@@ -230,7 +236,7 @@ fn rotations_in_a_row_wait_rather_than_end_a_key_before_its_overlap() {
     let mut plans = Vec::new();
     for round in 1..=layout::MAX_PREVIOUS as u32 + 1 {
         let nonce = round.to_string();
-        let inputs = KeyInputs { secrets: &secrets, brought: &[], rotate: Some(&nonce), url: Some(URL) };
+        let inputs = KeyInputs { secrets: &secrets, brought: &[], tickets: None, rotate: Some(&nonce), url: Some(URL) };
         let plan = planned_for(&endpoint, &inputs, later(start(), round));
         if let Some(change) = plan.changes.first() {
             secrets = vec![change.secret().clone()];
@@ -329,7 +335,7 @@ fn an_immutable_secret_keeps_its_key_and_says_why_it_cannot_be_replaced() {
     let endpoint = endpoint(vec![key("web")]);
     let mut secret = only(&planned(&endpoint, &[], &[], start())).clone();
     secret.immutable = Some(true);
-    let inputs = KeyInputs { secrets: &[secret.clone()], brought: &[], rotate: Some("now"), url: None };
+    let inputs = KeyInputs { secrets: &[secret.clone()], brought: &[], tickets: None, rotate: Some("now"), url: None };
     let plan = planned_for(&endpoint, &inputs, start());
     assert_eq!(plan.changes, []);
     assert!(plan.problems[0].message.contains("immutable"));
@@ -439,7 +445,7 @@ fn a_name_that_is_the_id_of_another_key_stops_no_gateway() {
 #[test]
 fn entropy_that_repeats_itself_makes_no_key() {
     let endpoint = endpoint(vec![key("etl"), key("web")]);
-    let inputs = KeyInputs { secrets: &[], brought: &[], rotate: None, url: None };
+    let inputs = KeyInputs { secrets: &[], brought: &[], tickets: None, rotate: None, url: None };
     let plan = plan(&endpoint, &inputs, start(), &mut || Entropy { id: 1, secret: [1; 32] });
     assert_eq!((plan.changes.len(), plan.verifiers.keys.len()), (1, 1));
     assert_eq!(state(&plan, "web"), KeyState::Pending);

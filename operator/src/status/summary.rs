@@ -120,11 +120,12 @@ fn not_begun(view: &View<'_>, findings: &Findings) -> Option<Finding> {
     (kafka.truth == Truth::Unknown && nobody_is_ready).then(|| Finding { truth: Truth::False, ..kafka.clone() })
 }
 
-/// A key that has expired is as its owner wanted it; what matters is that another one can be used.
+/// A key that has expired is as its owner wanted it; what matters is that another one, or a token, can be used.
 fn credentials(view: &View<'_>, findings: &Findings) -> Option<Finding> {
     let finding = found(findings, ConditionType::CredentialsReady);
     let any_key = super::keys(view).iter().any(|key| matches!(key.state, KeyState::Active | KeyState::Rotating));
-    let opens = any_key || view.observation.object.spec.public_access.anonymous;
+    let spec = &view.observation.object.spec;
+    let opens = any_key || spec.auth.mode.accepts_tokens() || spec.public_access.anonymous;
     let harmless = finding.reason == Reason::KeyExpired && opens;
     (finding.truth != Truth::True && !harmless).then(|| Finding { truth: Truth::False, ..finding.clone() })
 }

@@ -198,9 +198,15 @@ fn every_state_of_the_keys_has_its_reason() {
     let mixed = json!({ "auth": { "mode": "ApiKey", "apiKeys": [
         { "name": "old", "expiresAt": "2020-01-01T00:00:00Z" }, { "name": "web" }] } });
     let open = json!({ "auth": { "mode": "None" }, "publicAccess": { "anonymous": true } });
+    let oidc = json!({ "issuerURL": "https://id.example.com", "audiences": ["orders"] });
+    let tokens = json!({ "auth": { "mode": "OIDC", "oidc": oidc } });
+    let past_or_tokens =
+        json!({ "auth": { "mode": "ApiKeyOrOIDC", "oidc": oidc, "apiKeys": past["auth"]["apiKeys"] } });
     for (spec, ready, credentials) in [
         (past, "False KeyExpired", "False KeyExpired"),
         (mixed, "True Serving", "False KeyExpired"),
+        (past_or_tokens, "True Serving", "False KeyExpired"),
+        (tokens, "True Serving", "True KeysNotUsed"),
         (open, "True Serving", "True KeysNotUsed"),
     ] {
         let words = words(&Scene::new(&spec).applied());

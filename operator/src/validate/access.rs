@@ -2,7 +2,7 @@
 //!
 //! Must never judge where the stream may be reached; `guardrails` does, where a `KafkaConnection` has an opinion.
 
-use super::{Parsed, Problems, Reported};
+use super::{Parsed, Problems, Reported, texts};
 use crate::model::Exposure;
 use headgate_crds::types::{ObjectName, SecretName};
 use headgate_crds::v1alpha1::{self as api, ParentRef};
@@ -10,17 +10,16 @@ use headgate_wire::config::{PublicAccess, QueryCredentials};
 
 /// What is open to the public.
 pub(super) fn parse(access: &api::PublicAccess, problems: &mut Problems) -> Parsed<PublicAccess> {
-    let field = |index| format!("spec.publicAccess.allowedOrigins[{index}]");
-    let origins = access.allowed_origins.iter().enumerate();
-    let origins: Vec<_> = origins.map(|(index, text)| problems.text(field(index), text).map(String::from)).collect();
+    let origins = texts("spec.publicAccess.allowedOrigins", &access.allowed_origins, problems);
+    let proxies = texts("spec.publicAccess.trustedProxies", &access.trusted_proxies, problems);
     Ok(PublicAccess {
         anonymous: access.anonymous,
-        allowed_origins: origins.into_iter().collect::<Parsed<_>>()?,
+        allowed_origins: origins?,
         query_credentials: match access.query_credentials {
             api::QueryCredentials::Denied => QueryCredentials::Denied,
             api::QueryCredentials::Allowed => QueryCredentials::Allowed,
         },
-        trusted_proxies: Vec::new(),
+        trusted_proxies: proxies?,
     })
 }
 

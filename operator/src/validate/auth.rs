@@ -1,33 +1,40 @@
-//! `spec.auth`: the keys of the endpoint.
+//! `spec.auth`: the mode, and the keys of the endpoint.
 //!
-//! Must never turn a mode into a weaker one: a mode that the gateway does not have yields no model at all.
+//! Must never turn a mode into a weaker one: a mode without what it needs yields no model at all.
 
-use super::{Parsed, Problems, Reported};
-use crate::model::{Authentication, Key};
+use super::{Parsed, Problems, Reported, filters, tokens};
+use crate::model::{Authentication, Key, Tokens};
+use crate::references::References;
 use headgate_crds::types::KeyHash;
 use headgate_crds::v1alpha1 as api;
 use headgate_wire::key::{KeyDigest, Permission};
 
 /// How clients prove who they are.
-pub(super) fn parse(auth: &api::Auth, problems: &mut Problems) -> Parsed<Authentication> {
+pub(super) fn parse(auth: &api::Auth, references: &References, problems: &mut Problems) -> Parsed<Authentication> {
     let keys: Vec<_> = auth.keys().iter().enumerate().map(|(index, key)| self::key(index, key, problems)).collect();
-    match auth.mode {
-        api::AuthMode::ApiKey => keys.into_iter().collect::<Parsed<_>>().map(Authentication::ApiKeys),
-        api::AuthMode::None => Ok(Authentication::Anonymous),
-        // Reported by `offered`.
-        api::AuthMode::Oidc | api::AuthMode::ApiKeyOrOidc => Err(Reported),
-    }
+    let keys: Parsed<Vec<Key>> = keys.into_iter().collect();
+    let tokens = auth.oidc.as_ref().map(|oidc| tokens::parse(oidc, references, problems));
+    // That it is missing is reported by `schema`.
+    let tokens: Parsed<Tokens> = tokens.unwrap_or(Err(Reported));
+    Ok(match auth.mode {
+        api::AuthMode::ApiKey => Authentication::ApiKeys(keys?),
+        api::AuthMode::Oidc => Authentication::Tokens(tokens?),
+        api::AuthMode::ApiKeyOrOidc => Authentication::ApiKeysOrTokens(keys?, tokens?),
+        api::AuthMode::None => Authentication::Anonymous,
+    })
 }
 
 fn key(index: usize, key: &api::ApiKey, problems: &mut Problems) -> Parsed<Key> {
     let field = |name: &str| format!("spec.auth.apiKeys[{index}].{name}");
     let name = problems.text(field("name"), &key.name);
     let digest = key.key_hash.as_ref().map(|hash| digest(&field("keyHash"), hash, problems));
+    let filters = filters::parse(&field("filters"), &key.filters, problems);
     Ok(Key {
         name: name?,
         permissions: key.permissions.iter().map(|permission| self::permission(*permission)).collect(),
         expires_at: key.expires_at.as_ref().map(|time| time.0),
         digest: digest.transpose()?,
+        filters: filters?,
     })
 }
 

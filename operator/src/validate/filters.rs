@@ -1,4 +1,4 @@
-//! `spec.stream.filters`: small enough to be evaluated for every record.
+//! Filters of the stream and of keys: small enough to be evaluated for every record.
 //!
 //! Owns what the schema cannot say: how deep a filter is, because a schema has as many levels as it spells out, and how
 //! many comparisons it has in all. Must never decide what matches.
@@ -20,14 +20,14 @@ enum Refused {
     Name(#[from] InvalidName),
 }
 
-/// The filters that hold for every client.
-pub(super) fn parse(filters: &[api::Filter], problems: &mut Problems) -> Parsed<Vec<Filter>> {
+/// The filters of a list at `field`.
+pub(super) fn parse(field: &str, filters: &[api::Filter], problems: &mut Problems) -> Parsed<Vec<Filter>> {
     let parsed: Vec<_> = filters
         .iter()
         .enumerate()
         .map(|(index, filter)| {
             bounded(filter).map_err(|why| {
-                problems.invalid(format!("spec.stream.filters[{index}]"), why.to_string());
+                problems.invalid(format!("{field}[{index}]"), why.to_string());
                 Reported
             })
         })

@@ -14,9 +14,4 @@ pub(super) fn check(spec: &StreamEndpointSpec, problems: &mut Problems) {
                        Publish from keys; write to the Kafka topic instead";
         problems.invalid("spec.stream.publish", message);
     }
-    if spec.auth.mode.accepts_tokens() {
-        let mode = spec.auth.mode.as_str();
-        let message = format!("{mode} is not offered by gateways of this version, which check no tokens: use ApiKey");
-        problems.invalid("spec.auth.mode", message);
-    }
 }

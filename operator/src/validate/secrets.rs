@@ -6,7 +6,7 @@
 use super::kafka::{self, Cluster};
 use super::{Parsed, Problems, Reported, Request, access, name, namespace};
 use crate::credentials::{self, Flaw, Role, Secrets};
-use crate::model::{Certificate, Kafka, SecretLocation};
+use crate::model::{Certificate, Certificates, Kafka, SecretEntry, SecretLocation};
 use crate::references::References;
 use headgate_crds::StreamEndpoint;
 use headgate_crds::reasons::Reason;
@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 
 /// Field of the Secret with the certificate for clients.
 const CERTIFICATE_FIELD: &str = "spec.publicAccess.tls.secretRef";
+/// Field of the Secret with the certificates of a token provider's authority.
+const PROVIDER_AUTHORITY_FIELD: &str = "spec.auth.oidc.caSecretRef";
 
 /// Every Secret that has to be read before [`validate`](crate::validate()) can judge the endpoint: those of its own
 /// namespace that it names, and those that a `KafkaConnection` grants it. None of a connection that does not allow the
@@ -32,6 +34,7 @@ pub fn wanted_secrets(endpoint: &StreamEndpoint, references: &References) -> BTr
     let request = Request { namespace: &namespace, app: &app, topic: &topic, spec, references };
     let kafka = kafka::parse(&request, &mut problems);
     let mut wanted: BTreeSet<SecretLocation> = tls_secret(&request, &mut problems).into_iter().collect();
+    wanted.extend(provider_authority_entry(&request, &mut problems).into_iter().flatten().map(|entry| entry.secret));
     if let Ok(Cluster { kafka, .. }) = kafka
         && !problems.0.iter().any(|problem| problem.reason.withdraws())
     {
@@ -90,6 +93,27 @@ pub(super) fn certificate(request: &Request<'_>, problems: &mut Problems) -> Par
 fn certificate_in(secrets: &Secrets, location: &SecretLocation) -> Result<String, Flaw> {
     let content = secrets.get(location).and_then(Option::as_ref).ok_or(Flaw::Missing)?;
     credentials::certificate_digest(content)
+}
+
+/// The certificates with which gateways check whether a token provider is itself; `None` if the endpoint names none, or
+/// nobody looked.
+pub(super) fn provider_authority(request: &Request<'_>, problems: &mut Problems) -> Parsed<Option<Certificates>> {
+    let Some(entry) = provider_authority_entry(request, problems)? else { return Ok(None) };
+    let Some(secrets) = &request.references.secrets else { return Ok(None) };
+    let content = secrets.get(&entry.secret).and_then(Option::as_ref).ok_or(Flaw::Missing);
+    content.and_then(|content| credentials::provider_authority(content, &entry)).map(Some).map_err(|flaw| {
+        report(PROVIDER_AUTHORITY_FIELD, &entry.secret, &flaw, problems);
+        Reported
+    })
+}
+
+fn provider_authority_entry(request: &Request<'_>, problems: &mut Problems) -> Parsed<Option<SecretEntry>> {
+    let Some(authority) = request.spec.auth.oidc.as_ref().and_then(|oidc| oidc.ca_secret_ref.as_ref()) else {
+        return Ok(None);
+    };
+    let name = problems.text("spec.auth.oidc.caSecretRef.name", &authority.name);
+    let key = problems.text("spec.auth.oidc.caSecretRef.key", &authority.key);
+    Ok(Some(SecretEntry { secret: SecretLocation { namespace: request.namespace.clone(), name: name? }, key: key? }))
 }
 
 /// The Secret of `publicAccess.tls`, whoever presents the certificate.

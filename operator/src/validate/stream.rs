@@ -9,7 +9,7 @@ use headgate_wire::config::{Format, Replay, SlowClient, Start, Stream};
 /// What clients get.
 pub(super) fn parse(stream: &api::Stream, problems: &mut Problems) -> Parsed<Stream> {
     let event_type = problems.text("spec.stream.eventType", &stream.event_type);
-    let filters = filters::parse(&stream.filters, problems);
+    let filters = filters::parse("spec.stream.filters", &stream.filters, problems);
     Ok(Stream {
         format: match stream.format {
             api::Format::CloudEvents => Format::CloudEvents,

@@ -5,6 +5,7 @@
 )]
 
 use super::*;
+use crate::cluster_tokens::Unusable;
 use headgate_crds::types::BootstrapServers;
 use headgate_wire::key::{KeyDigest, Permission};
 use proptest::prelude::*;
@@ -113,6 +114,32 @@ fn a_filter_is_bounded_as_a_whole() {
     ] {
         let field = format!("spec.stream.filters[0].{field}");
         assert_eq!(fields(&json!({"stream": {"filters": [wrong]}})), [field], "{wrong}");
+    }
+}
+
+#[test]
+fn a_filter_of_a_key_is_bounded_as_that_of_the_stream_is() {
+    let comparison = json!({"exact": {"a": "1", "b": "2", "c": "3", "d": "4", "e": "5"}});
+    let with = |filters: Value| json!({"auth": {"mode": "ApiKey", "apiKeys": [{"name": "web", "filters": filters}]}});
+    assert_eq!(fields(&with(json!([{"any": vec![comparison.clone(); 12]}]))), [""; 0]);
+    assert_eq!(fields(&with(json!([{"any": vec![comparison.clone(); 13]}]))), ["spec.auth.apiKeys[0].filters[0]"]);
+    assert_eq!(fields(&with(json!(vec![comparison; 5]))), ["spec.auth.apiKeys[0].filters"]);
+}
+
+#[test]
+fn tokens_of_the_cluster_need_an_api_server_that_says_how_they_are_checked() {
+    let endpoint = endpoint(&json!({"auth": {"mode": "OIDC", "oidc": {"kubernetes": {}, "audiences": ["orders"]}}}));
+    let nobody_looked = References::unrestricted(&endpoint, BootstrapServers::new("127.0.0.1:9092").unwrap());
+    assert!(validate(&endpoint, &nobody_looked).is_ok(), "a manifest is judged without a cluster, too");
+    for why in [Unusable::NotServed, Unusable::Issuer, Unusable::Keys] {
+        let references = References { cluster_tokens: Some(Err(why)), ..nobody_looked.clone() };
+        let problems = validate(&endpoint, &references).unwrap_err().problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(
+            (problems[0].field.as_str(), problems[0].reason),
+            ("spec.auth.oidc.kubernetes", Reason::ClusterTokensUnusable)
+        );
+        assert!(problems[0].message.contains(&why.to_string()), "{}", problems[0].message);
     }
 }
 

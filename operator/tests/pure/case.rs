@@ -2,12 +2,13 @@
 
 use headgate_crds::{StreamEndpoint, yaml};
 use headgate_operator::References;
+use headgate_operator::cluster_tokens::{ClusterTokens, Unusable};
 use headgate_operator::credentials::{SecretContent, Secrets};
 use headgate_operator::model::SecretLocation;
 use headgate_operator::references::neighbours;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -52,7 +53,15 @@ pub(crate) fn case(text: &str) -> (StreamEndpoint, References) {
     let secrets: Secrets = of_kind("Secret").map(secret).collect();
     let secrets = (!secrets.is_empty()).then_some(secrets);
     let earlier = neighbours(&endpoint, &endpoints);
-    (endpoint, References { namespace_labels, connections, secrets, earlier })
+    let cluster_tokens = Some(cluster_tokens("one"));
+    (endpoint, References { namespace_labels, connections, secrets, cluster_tokens, earlier })
+}
+
+/// What an API server says of the tokens of its ServiceAccounts, which it signs with the key of this id.
+pub(crate) fn cluster_tokens(key: &str) -> Result<ClusterTokens, Unusable> {
+    let configuration = r#"{"issuer":"https://kubernetes.default.svc.cluster.local"}"#;
+    let key = json!({"use": "sig", "kty": "RSA", "kid": key, "alg": "RS256", "n": "AQAB", "e": "AQAB"});
+    ClusterTokens::read(configuration, &json!({"keys": [key]}).to_string())
 }
 
 /// A Secret as the API server keeps it, which has no `stringData`.

@@ -1,13 +1,13 @@
 //! Every child of an endpoint: as golden files, and what holds for all of them.
 
-use crate::case::{case, check_golden, files};
+use crate::case::{case, check_golden, cluster_tokens, files};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use headgate_crds::yaml;
 use headgate_operator::keys::{self, Entropy, KeyInputs, KeyPlan};
 use headgate_operator::model::Endpoint;
 use headgate_operator::resources::{Prepared, Resources};
 use headgate_operator::settings::{NetworkPolicySettings, PodSettings};
-use headgate_operator::{Settings, build, validate};
+use headgate_operator::{References, Settings, build, validate};
 use k8s_openapi::api::core::v1::PodSpec;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn model(text: &str) -> Endpoint {
 
 /// The keys of an endpoint that had none before; `seed` stands for the randomness of the system.
 fn plan(endpoint: &Endpoint, seed: u8) -> KeyPlan {
-    let inputs = KeyInputs { secrets: &[], brought: &[], rotate: None, url: None };
+    let inputs = KeyInputs { secrets: &[], brought: &[], tickets: None, rotate: None, url: None };
     let mut entropy = || Entropy { id: seed.into(), secret: [seed; 32] };
     keys::plan(endpoint, &inputs, "2026-11-01T00:00:00Z".parse().unwrap(), &mut entropy)
 }
@@ -215,7 +215,8 @@ fn another_key_restarts_no_pod_and_is_reloaded() {
         if endpoint.auth.keys().is_empty() {
             continue;
         }
-        let other = build(&endpoint, &plan(&endpoint, 2), &settings());
+        let other = KeyPlan { tickets: plan(&endpoint, 1).tickets, ..plan(&endpoint, 2) };
+        let other = build(&endpoint, &other, &settings());
         assert_eq!(other.deployment, resources.deployment, "{name}");
         assert_ne!(other.reload_hash, resources.reload_hash, "{name}");
         assert_ne!(other.verifier, resources.verifier, "{name}");
@@ -245,6 +246,74 @@ fn a_renewed_certificate_is_reloaded() {
     let (before, after) = (built(&model(&text)), built(&model(&renewed)));
     assert_eq!(before.deployment, after.deployment);
     assert_ne!(before.reload_hash, after.reload_hash);
+}
+
+/// What a gateway takes from its configuration while it runs must not end anybody's stream.
+#[test]
+fn a_rule_about_callers_is_reloaded_and_restarts_no_pod() {
+    let (_, text) = files(CASES).into_iter().find(|(name, _)| name == "oidc.yaml").unwrap();
+    let before = built(&model(&text));
+    let after = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        built(&model(&text.replace(from, to)))
+    };
+    for (from, to) in [
+        ("issuerURL: https://id.example.com", "issuerURL: https://id.example.org"),
+        ("audiences: [orders]", "audiences: [orders, other]"),
+        ("audiences: [orders]", "audiences: [orders]\n      algorithms: [RS256]"),
+        ("audiences: [orders]", "audiences: [orders]\n      usernameClaim: sub"),
+        ("audiences: [orders]", "audiences: [orders]\n      rolesClaim: roles"),
+        ("audiences: [orders]", "audiences: [orders]\n      organizationClaim: org"),
+        ("audiences: [orders]", "audiences: [orders]\n      publish: [{claim: a, values: [b]}]"),
+        ("audiences: [orders]", "audiences: [orders]\n      filters: [{attribute: a, claim: b}]"),
+        ("values: [shop]", "values: [shop, iot]"),
+        ("publicAccess:", "publicAccess:\n    anonymous: true"),
+        ("publicAccess:", "publicAccess:\n    queryCredentials: Allowed"),
+        ("https://shop.example.com", "https://www.example.com"),
+        ("10.0.0.0/8", "192.0.2.0/24"),
+        ("cm9vdA==", "cmVuZXdlZA=="),
+    ] {
+        let after = after(from, to);
+        assert_eq!(after.deployment, before.deployment, "{to}");
+        assert_ne!(after.reload_hash, before.reload_hash, "{to}");
+    }
+    for (from, to) in [
+        ("mode: OIDC", "mode: ApiKeyOrOIDC"),
+        ("      caSecretRef: {name: id-ca, key: root.pem}\n", ""),
+        (
+            "issuerURL: https://id.example.com\n      audiences: [orders]\n      caSecretRef: {name: id-ca, key: root.pem}",
+            "kubernetes: {}\n      audiences: [orders]",
+        ),
+    ] {
+        assert_ne!(after(from, to).deployment, before.deployment, "{to}");
+    }
+}
+
+#[test]
+fn new_keys_of_the_cluster_are_reloaded_and_restart_no_pod() {
+    let (_, text) = files(CASES).into_iter().find(|(name, _)| name == "kubernetes-tokens.yaml").unwrap();
+    let (endpoint, references) = case(&text);
+    let with = |key: &str| {
+        let references = References { cluster_tokens: Some(cluster_tokens(key)), ..references.clone() };
+        built(&validate(&endpoint, &references).unwrap())
+    };
+    let (before, after) = (with("one"), with("two"));
+    assert_eq!((&before.deployment, &before.config_map), (&after.deployment, &after.config_map));
+    assert_ne!(before.verifier, after.verifier);
+    assert_ne!(before.reload_hash, after.reload_hash);
+}
+
+#[test]
+fn another_key_of_tickets_replaces_pods_and_no_child_has_it() {
+    for (name, endpoint, resources) in cases() {
+        let other = KeyPlan { tickets: plan(&endpoint, 2).tickets, ..plan(&endpoint, 1) };
+        let after = build(&endpoint, &other, &settings());
+        assert_eq!(after.deployment != resources.deployment, endpoint.auth.has_tickets(), "{name}");
+        assert_eq!(after.reload_hash, resources.reload_hash, "{name}");
+        let Some(change) = &other.tickets.change else { continue };
+        let key = BASE64_STANDARD.encode(&change.secret().data.as_ref().unwrap()["key"].0);
+        assert!(!children(&after).iter().any(|child| child.to_string().contains(&key)), "{name}");
+    }
 }
 
 #[test]

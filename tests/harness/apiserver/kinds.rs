@@ -84,6 +84,15 @@ pub static KINDS: &[Kind] = &[
     ))))),
 ];
 
+/// Stands for a group in rights to paths that lead to no resource (`nonResourceURLs`).
+pub const PATHS: &str = "nonResourceURLs";
+
+/// Documents of the server about the tokens of its ServiceAccounts. They are no objects and in no list.
+pub static DOCUMENTS: &[Kind] = &[
+    cluster_scoped(builtin(PATHS, "v1", "/.well-known/openid-configuration", "OpenIDConfiguration")),
+    cluster_scoped(builtin(PATHS, "v1", "/openid/v1/jwks", "JSONWebKeySet")),
+];
+
 /// The kind with this name in paths.
 pub fn by_plural(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| (kind.group, kind.version, kind.plural) == (group, version, plural))

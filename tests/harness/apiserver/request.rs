@@ -185,6 +185,9 @@ struct Place {
 
 impl Place {
     fn parse(path: &str) -> Option<Self> {
+        if let Some(kind) = kinds::DOCUMENTS.iter().find(|kind| kind.plural == path) {
+            return Some(Self { kind, namespace: String::new(), name: path.to_owned(), status: false });
+        }
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         let (group, version, rest) = match &segments[..] {
             ["api", version, rest @ ..] => ("", *version, rest),
@@ -334,12 +337,13 @@ mod tests {
     }
 
     #[test]
-    fn paths_lead_to_kinds_or_nowhere() {
+    fn paths_lead_to_kinds_or_documents_or_nowhere() {
         let place = Place::parse("/api/v1/namespaces/shop/secrets/orders").unwrap();
         assert_eq!((place.kind.name, &*place.namespace, &*place.name), ("Secret", "shop", "orders"));
         let place = Place::parse("/api/v1/namespaces/shop").unwrap();
         assert_eq!((place.kind.name, &*place.namespace, &*place.name), ("Namespace", "", "shop"));
         assert_eq!(Place::parse("/apis/apps/v1/deployments").unwrap().kind.name, "Deployment");
+        assert_eq!(Place::parse("/openid/v1/jwks").unwrap().kind.name, "JSONWebKeySet");
         for path in [
             "/api/v1/nodes",
             "/apis/apps/v1beta1/deployments",
@@ -347,6 +351,7 @@ mod tests {
             "/apis/headgate.dev/v1alpha1/namespaces/shop/kafkaconnections/x",
             "/api/v1/namespaces/shop/secrets/orders/status",
             "/metrics",
+            "/openid/v1",
         ] {
             assert!(Place::parse(path).is_none(), "{path}");
         }

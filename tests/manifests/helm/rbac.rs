@@ -7,15 +7,20 @@ use serde_json::Value;
 use super::{environment, objects_with, of_kind, text};
 use crate::{CHART, yaml};
 
-/// Resources that a list of rules in `files/rules.yaml` names.
+/// Resources, or paths of the API server, that a list of rules in `files/rules.yaml` names.
 fn named(data: &Value, scopes: &[&str]) -> Vec<Value> {
-    let rules = scopes.iter().flat_map(|scope| data[scope].as_array().unwrap());
-    rules.map(|rule| rule["resources"].clone()).collect()
+    scopes.iter().flat_map(|scope| data[scope].as_array().unwrap()).map(subject).collect()
 }
 
-/// Resources of the rules of a rendered role.
+/// The same of the rules of a rendered role.
 fn granted(role: &Value) -> Vec<Value> {
-    role["rules"].as_array().unwrap().iter().map(|rule| rule["resources"].clone()).collect()
+    role["rules"].as_array().unwrap().iter().map(subject).collect()
+}
+
+/// What a rule is about.
+fn subject(rule: &Value) -> Value {
+    let of = |field: &str| rule.get(field).cloned();
+    of("resources").or_else(|| of("nonResourceURLs")).unwrap()
 }
 
 fn rules() -> Value {

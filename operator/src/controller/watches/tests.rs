@@ -40,7 +40,9 @@ fn endpoints() -> Vec<Arc<Endpoint>> {
         "bootstrapServers": "kafka:9093",
         "tls": {"caSecretRef": {"name": "ca"}, "clientCertSecretRef": {"name": "client"}},
         "sasl": {"mechanism": "ScramSha512", "credentialsSecretRef": {"name": "user"}},
-    }, "publicAccess": {"exposure": "LoadBalancer", "tls": {"secretRef": {"name": "certificate"}}}});
+    }, "auth": {"mode": "OIDC", "oidc": {"issuerURL": "https://id.example.com", "audiences": ["orders"],
+        "caSecretRef": {"name": "provider"}}},
+    "publicAccess": {"exposure": "LoadBalancer", "tls": {"secretRef": {"name": "certificate"}}}});
     vec![
         endpoint("shop", "own", &own, "Serving"),
         endpoint("shop", "named", &json!({"kafka": {"connectionRef": {"name": "platform"}}}), "Serving"),
@@ -77,7 +79,7 @@ fn concerned(secret: &ObjectMeta) -> Vec<String> {
 
 #[test]
 fn a_secret_concerns_the_endpoints_of_its_namespace_that_name_it() {
-    for name in ["ca", "client", "user", "certificate"] {
+    for name in ["ca", "client", "user", "certificate", "provider"] {
         assert_eq!(concerned(&secret("shop", name)), ["shop/own"], "{name}");
         assert_eq!(concerned(&secret("bank", name)), [""; 0], "{name}");
     }

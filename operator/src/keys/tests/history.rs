@@ -120,7 +120,13 @@ impl World {
         let endpoint = self.endpoint();
         let secrets: Vec<Secret> = self.secrets.values().cloned().collect();
         let brought: Vec<Secret> = self.brought.values().cloned().collect();
-        let inputs = KeyInputs { secrets: &secrets, brought: &brought, rotate: self.nonce.as_deref(), url: Some(URL) };
+        let inputs = KeyInputs {
+            secrets: &secrets,
+            brought: &brought,
+            tickets: None,
+            rotate: self.nonce.as_deref(),
+            url: Some(URL),
+        };
         let counter = &mut self.counter;
         plan(&endpoint, &inputs, now, &mut || entropy(counter))
     }

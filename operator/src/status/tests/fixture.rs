@@ -140,7 +140,7 @@ impl Scene {
             seed += 1;
             Entropy { id: u64::from(seed), secret: [seed; 32] }
         };
-        let inputs = KeyInputs { secrets: &[], brought: &[], rotate: None, url: None };
+        let inputs = KeyInputs { secrets: &[], brought: &[], tickets: None, rotate: None, url: None };
         let issued: Vec<_> = plan(endpoint, &inputs, self.now, &mut entropy)
             .changes
             .iter()

@@ -55,6 +55,7 @@ fn attempt(connection: &Value, earlier_endpoints: u32) -> Result<Endpoint, Inval
         namespace_labels: [("tier", "gold")].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         connections: vec![serde_json::from_value(connection).unwrap()],
         secrets: None,
+        cluster_tokens: None,
         earlier: (0..earlier_endpoints).map(sibling).collect(),
     };
     validate(&serde_json::from_value(endpoint).unwrap(), &references)

@@ -71,6 +71,12 @@ fn own_cluster() -> Value {
     }})
 }
 
+/// Tokens of a provider whose certificate is vouched for by this entry of a Secret.
+fn provider(authority: &Value) -> Value {
+    let oidc = json!({"issuerURL": "https://id.example.com", "audiences": ["orders"], "caSecretRef": authority});
+    json!({"mode": "OIDC", "oidc": oidc})
+}
+
 fn problems(result: Result<model::Endpoint, Invalid>) -> Vec<(String, Reason)> {
     let problems = result.err().map(|invalid| invalid.problems).unwrap_or_default();
     problems.into_iter().map(|problem| (problem.field, problem.reason)).collect()
@@ -91,7 +97,8 @@ fn secrets_of_a_connection_are_wanted_only_by_whom_it_allows() {
 fn every_secret_that_an_endpoint_names_is_wanted_in_its_own_namespace() {
     let mut spec = own_cluster();
     spec["publicAccess"] = json!({"tls": {"secretRef": {"name": "tls"}}});
-    let own = ["ca", "client", "tls", "user"].map(|name| location("shop", name));
+    spec["auth"] = provider(&json!({"name": "provider"}));
+    let own = ["ca", "client", "provider", "tls", "user"].map(|name| location("shop", name));
     assert_eq!(wanted_secrets(&endpoint(&spec), &References::default()), own.into());
 }
 
@@ -178,4 +185,33 @@ fn gateways_get_a_certificate_that_is_there_and_whole() {
     for not_yet in [None, Some(&[("tls.key", KEY)][..])] {
         assert_eq!(problems(attempt("Ingress", not_yet)), []);
     }
+}
+
+#[test]
+fn the_authority_of_a_provider_is_an_entry_with_certificates_that_is_not_ours() {
+    let spec = json!({
+        "kafka": {"bootstrapServers": "k:1"},
+        "auth": provider(&json!({"name": "provider", "key": "root.pem"})),
+    });
+    let attempt =
+        |secrets: Secrets| validate(&endpoint(&spec), &References { secrets: Some(secrets), ..References::default() });
+    let found =
+        attempt(secrets(&[("shop/provider", Some(&[("root.pem", CERTIFICATE), ("ca.crt", "other")]))])).unwrap();
+    let authority = found.auth.tokens().unwrap().authority.clone();
+    assert_eq!(authority, Some(Certificates(CERTIFICATE.as_bytes().to_vec())));
+    let field = || "spec.auth.oidc.caSecretRef".to_owned();
+    for (entries, reason) in [
+        (None, Reason::SecretNotFound),
+        (Some(&[("ca.crt", CERTIFICATE)][..]), Reason::SecretInvalid),
+        (Some(&[("root.pem", KEY)][..]), Reason::SecretInvalid),
+    ] {
+        assert_eq!(problems(attempt(secrets(&[("shop/provider", entries)]))), [(field(), reason)]);
+    }
+    let ours: Secret = serde_json::from_value(json!({
+        "metadata": {"labels": {"headgate.dev/endpoint": "other"}},
+        "data": {"root.pem": ByteString(CERTIFICATE.as_bytes().to_vec())},
+    }))
+    .unwrap();
+    let ours = Secrets::from([(location("shop", "provider"), Some(SecretContent::from(ours)))]);
+    assert_eq!(problems(attempt(ours)), [(field(), Reason::SecretInvalid)]);
 }
