@@ -7,6 +7,7 @@ mod documented;
 mod endpoint;
 mod keys;
 mod lint;
+mod login;
 mod publish;
 mod stream;
 
@@ -15,6 +16,7 @@ pub(crate) use dev::{DevArgs, DevOutput};
 pub(crate) use endpoint::{EndpointArgs, Format, ListArgs};
 pub(crate) use keys::{KeyIssueArgs, KeyPermission, KeyRevokeArgs, KeyRotateArgs, KeyShowArgs, KeysArgs, KeysCommand};
 pub(crate) use lint::{LintArgs, LintOutput};
+pub(crate) use login::{LoginArgs, LogoutArgs, TokenArgs};
 pub(crate) use publish::{EventArgs, PublishArgs};
 pub(crate) use stream::{StreamArgs, StreamOutput};
 
@@ -38,6 +40,7 @@ Examples:
   headgate stream orders -n 10              ten events of that gateway, or of the cluster's StreamEndpoint
   headgate why orders                       why a StreamEndpoint is not ready, and what to do about it
   headgate keys issue orders web            a key for one more client
+  headgate login orders                     as whom `headgate stream orders` connects, where tokens are accepted
   headgate publish --topic shop.orders '{\"total\":12}' --kafka localhost:9092
   headgate lint endpoint.yaml               what the API server would refuse
 
@@ -64,6 +67,12 @@ pub(crate) enum Command {
     Publish(PublishArgs),
     /// Check StreamEndpoint and KafkaConnection manifests, offline or against a cluster
     Lint(LintArgs),
+    /// Log in at an OpenID Connect provider, and stay logged in
+    Login(LoginArgs),
+    /// Forget a login
+    Logout(LogoutArgs),
+    /// Print the token of a login
+    Token(TokenArgs),
     /// Show the StreamEndpoints of a cluster
     List(ListArgs),
     /// Print where the clients of a StreamEndpoint connect

@@ -4,6 +4,7 @@ mod dev;
 mod keys;
 mod lint;
 mod list;
+mod login;
 mod publish;
 mod stream;
 mod url;
@@ -25,6 +26,9 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Publish(args) => publish::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Dev(args) => dev::run(&args),
+        Command::Login(args) => login::run(args),
+        Command::Logout(args) => login::logout(&args),
+        Command::Token(args) => login::token(&args),
         Command::List(args) => list::run(&args),
         Command::Url(args) => url::run(&args),
         Command::Keys(args) => keys::run(&args.command),

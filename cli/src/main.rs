@@ -1,5 +1,5 @@
-//! The `headgate` command: dev mode, streaming, publishing, linting, and a cluster's StreamEndpoints and keys. Parses,
-//! runs one command, returns its exit code.
+//! The `headgate` command: dev mode, streaming, publishing, linting, logging in, and a cluster's StreamEndpoints and keys.
+//! Parses, runs one command, returns its exit code.
 
 mod args;
 mod cluster;
@@ -8,6 +8,7 @@ mod dev;
 mod endpoint;
 mod interruption;
 mod kafka;
+mod login;
 mod manifest;
 mod output;
 mod publish;

@@ -6,6 +6,7 @@ pub(crate) mod client;
 mod credentials;
 pub(crate) mod local;
 mod render;
+mod renewing;
 mod retry;
 mod route;
 mod session;
@@ -14,7 +15,8 @@ mod tls;
 
 pub(crate) use credentials::{Credential, Given, choose, from_key};
 pub(crate) use render::Style;
+pub(crate) use renewing::Renewing;
 pub(crate) use retry::{Failure, FailureKind};
 pub(crate) use route::Route;
 pub(crate) use target::{Query, resolve};
-pub(crate) use tls::{connector, install_provider};
+pub(crate) use tls::{TrustError, client_config, connector, install_provider};

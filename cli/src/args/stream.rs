@@ -10,6 +10,7 @@ Examples:
   headgate stream orders -N shop --key-name web -n 10   ten events, then exit
   headgate stream orders --local --key hgk_…            the app `orders` of a `headgate dev` on this machine
   headgate stream https://streams.example.com/orders --from earliest -o json
+  headgate stream https://streams.example.com/orders --issuer https://id.example.com      after headgate login
   headgate stream orders --channel eu --type com.example.order.created
   headgate stream orders --filter subject.prefix=eu/ --device till-3
   headgate stream orders --from -100 -o raw | jq .total
@@ -22,8 +23,8 @@ Where NAME is looked for:
   none of them                          the gateway on 127.0.0.1:8080 if one runs there and has that app (it says so),
                                         else a StreamEndpoint of the current kubectl context
 
-A StreamEndpoint's key is taken from its Secret, unless --key, --token, --anonymous, HEADGATE_KEY or HEADGATE_TOKEN says
-otherwise. An endpoint that is only reachable within the cluster is reached by port-forwarding through the API server, from
+A StreamEndpoint that takes tokens gets that of `headgate login`, if somebody is logged in at its provider. Else the key is
+taken from its Secret, unless --key, --token, --anonymous, HEADGATE_KEY or HEADGATE_TOKEN says otherwise. An endpoint that is only reachable within the cluster is reached by port-forwarding through the API server, from
 one gateway pod to the next.
 
 Exit codes:
@@ -94,7 +95,7 @@ pub(crate) struct StreamArgs {
     pub(crate) fail_on_gap: bool,
 
     /// Which of the StreamEndpoint's keys to use; absent = the first that may read
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["key", "token", "anonymous", "local"], help_heading = "Cluster")]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["key", "token", "issuer", "anonymous", "local"], help_heading = "Cluster")]
     pub(crate) key_name: Option<String>,
 
     /// Connect through the API server, even if the URL can be reached from here
@@ -125,6 +126,10 @@ pub(crate) struct AccessArgs {
     /// JSON Web Token; better in HEADGATE_TOKEN
     #[arg(long, value_name = "JWT", conflicts_with = "anonymous")]
     pub(crate) token: Option<String>,
+
+    /// Connect as whom `headgate login` logged in at this issuer; renewed while the stream goes on
+    #[arg(long, value_name = "URL", conflicts_with_all = ["key", "token", "anonymous"])]
+    pub(crate) issuer: Option<String>,
 
     /// Send no credentials, whatever the environment says
     #[arg(long)]

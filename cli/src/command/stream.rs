@@ -4,13 +4,17 @@ use crate::args::{DEFAULT_SERVER, DEV_STREAM_ADDRESS, StreamArgs, StreamOutput};
 use crate::cluster::access::{AccessError, reading_key};
 use crate::cluster::{Cluster, ClusterError};
 use crate::interruption::interruption;
+use crate::login::{Http, Renewal, SelectError, Store, newest};
 use crate::output::{Output, notice};
 use crate::stream::client::{Plan, Summary, follow};
 use crate::stream::local::{self, Local};
 use crate::stream::{
-    Credential, Failure, FailureKind, Given, Query, Route, Style, choose, connector, from_key, install_provider,
-    resolve,
+    Credential, Failure, FailureKind, Given, Query, Renewing, Route, Style, choose, connector, from_key,
+    install_provider, resolve,
 };
+use headgate_crds::StreamEndpoint;
+use headgate_crds::types::Audience;
+use headgate_crds::v1alpha1::AuthMode;
 use headgate_wire::endpoints::ALIAS_PATH;
 use http::Uri;
 use jiff::tz::TimeZone;
@@ -80,15 +84,17 @@ struct Found {
     address: Uri,
     route: Route,
     credential: Credential,
+    /// Instead of the credential: a login that lasts.
+    renewal: Option<Renewal>,
 }
 
 async fn plan(args: &StreamArgs, output: &Output) -> Result<Plan, Failure> {
     let access = &args.access;
     let connector = connector(access.ca_cert.as_deref()).map_err(usage)?;
-    let Found { address, route, credential } = find(args).await?;
+    let Found { address, route, credential, renewal } = find(args).await?;
     let direct = matches!(route, Route::Direct);
-    if direct && credential != Credential::Anonymous && address.scheme_str() == Some("ws") && !is_local(address.host())
-    {
+    let secret = credential != Credential::Anonymous || renewal.is_some();
+    if direct && secret && address.scheme_str() == Some("ws") && !is_local(address.host()) {
         notice("warning: the credential travels unencrypted; use an https or wss address");
     }
     Ok(Plan {
@@ -96,6 +102,7 @@ async fn plan(args: &StreamArgs, output: &Output) -> Result<Plan, Failure> {
         route,
         from: args.from.clone(),
         credential,
+        renewing: Renewing::new(renewal),
         connector,
         count: args.count,
         fail_on_gap: args.fail_on_gap,
@@ -145,7 +152,9 @@ async fn anywhere(args: &StreamArgs) -> Result<Found, Failure> {
 
 fn of_server(args: &StreamArgs, server: &str) -> Result<Found, Failure> {
     let address = resolve(args.target.as_deref(), server, &query(args)).map_err(usage)?;
-    Ok(Found { address, route: Route::Direct, credential: given(args)? })
+    let renewal = args.access.issuer.as_deref().map(|issuer| of_login(args, issuer, &[])).transpose()?;
+    let credential = if renewal.is_some() { Credential::Anonymous } else { given(args)? };
+    Ok(Found { address, route: Route::Direct, credential, renewal })
 }
 
 async fn connect(args: &StreamArgs) -> Result<Cluster, Failure> {
@@ -158,8 +167,11 @@ async fn of_cluster(args: &StreamArgs, cluster: &Cluster) -> Result<Found, Failu
         None => cluster.only_endpoint().await,
     };
     let endpoint = endpoint.map_err(|error| of_cluster_error(&error))?;
-    let explicit = if args.key_name.is_some() { Credential::Anonymous } else { given(args)? };
-    let credential = if explicit != Credential::Anonymous || args.access.anonymous {
+    let named = args.key_name.is_some() || args.access.issuer.is_some();
+    let explicit = if named { Credential::Anonymous } else { given(args)? };
+    let decided = explicit != Credential::Anonymous || args.access.anonymous || args.key_name.is_some();
+    let renewal = if decided { None } else { login_for(args, &endpoint)? };
+    let credential = if explicit != Credential::Anonymous || args.access.anonymous || renewal.is_some() {
         explicit
     } else {
         match reading_key(&endpoint, args.key_name.as_deref()).map_err(of_access_error)? {
@@ -169,13 +181,44 @@ async fn of_cluster(args: &StreamArgs, cluster: &Cluster) -> Result<Found, Failu
     };
     let access = cluster.access(&endpoint, args.port_forward).await.map_err(of_access_error)?;
     let address = resolve(Some(&access.address), DEFAULT_SERVER, &query(args)).map_err(usage)?;
+    if let Some(renewal) = &renewal {
+        notice(format_args!("as logged in at {}", renewal.login().request.issuer));
+    }
     let way = if access.port_forward.is_some() { ", through the API server" } else { "" };
     notice(format_args!("StreamEndpoint {} in namespace {}{way}", endpoint.name_any(), cluster.namespace()));
     Ok(Found {
         address,
         route: access.port_forward.map_or(Route::Direct, |forward| Route::PortForward(Box::new(forward))),
         credential,
+        renewal,
     })
+}
+
+/// The login at an endpoint's provider, or at `--issuer`. One that nobody asked for may be missing where a key will do.
+fn login_for(args: &StreamArgs, endpoint: &StreamEndpoint) -> Result<Option<Renewal>, Failure> {
+    let oidc = endpoint.spec.auth.oidc.as_ref();
+    let own = oidc.and_then(|oidc| oidc.issuer_url.as_ref()).map(ToString::to_string);
+    let audiences = oidc.map_or(&[][..], |oidc| &oidc.audiences);
+    let audiences: Vec<&str> = audiences.iter().map(Audience::as_str).collect();
+    match (args.access.issuer.as_deref(), own) {
+        (Some(issuer), _) => of_login(args, issuer, &audiences).map(Some),
+        (None, Some(issuer)) => {
+            let only_tokens = endpoint.spec.auth.mode == AuthMode::Oidc && !endpoint.spec.public_access.anonymous;
+            match of_login(args, &issuer, &audiences) {
+                Err(failure) if failure.kind == FailureKind::Refused && !only_tokens => Ok(None),
+                outcome => outcome.map(Some),
+            }
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn of_login(args: &StreamArgs, issuer: &str, audiences: &[&str]) -> Result<Renewal, Failure> {
+    let store = Store::of_this_user(|name| std::env::var(name).ok()).map_err(usage)?;
+    let login = newest(store.logins().map_err(usage)?, Some(issuer), audiences);
+    let login =
+        login.map_err(|error: SelectError| Failure { kind: FailureKind::Refused, message: error.to_string() })?;
+    Ok(Renewal::new(Http::new(args.access.ca_cert.as_deref()).map_err(usage)?, store, login))
 }
 
 /// The credential of the command line or the environment.

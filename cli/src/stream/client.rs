@@ -4,6 +4,7 @@
 
 use super::credentials::Credential;
 use super::render::Style;
+use super::renewing::Renewing;
 use super::retry::{Clock, End, Failure, FailureKind, Next, Retries};
 use super::route::{Route, Transport};
 use super::session::{Action, Session};
@@ -44,8 +45,10 @@ pub(crate) struct Plan {
     pub(crate) route: Route,
     /// Where to begin; absent = where the endpoint says.
     pub(crate) from: Option<String>,
-    /// As whom.
+    /// As whom, unless there is a login.
     pub(crate) credential: Credential,
+    /// The login, which wins over the credential.
+    pub(crate) renewing: Renewing,
     /// Trust; `None` = the system's certificate authorities.
     pub(crate) connector: Option<Connector>,
     /// Exit after this many events.
@@ -116,6 +119,7 @@ impl Following<'_> {
             let end = match over {
                 Over::Done => return Ok(self.summary()),
                 Over::Failed(failure) => return Err(failure),
+                Over::Ended(end) if self.plan.renewing.survives(&end) => End::Lost("the token has ended".to_owned()),
                 Over::Ended(end) => end,
             };
             let clock = Clock {
@@ -183,6 +187,12 @@ impl Following<'_> {
                     }
                     continue;
                 }
+                message = self.plan.renewing.message() => {
+                    if let Err(error) = socket.send(Message::text(message)).await {
+                        return Over::Ended(End::Lost(error.to_string()));
+                    }
+                    continue;
+                }
                 _ = ping.tick() => {
                     if heard.elapsed() >= SILENCE_TIMEOUT {
                         return Over::Ended(End::Lost("the gateway does not answer".to_owned()));
@@ -246,8 +256,9 @@ async fn dial(plan: &mut Plan, cursor: Option<&str>) -> Result<Socket, End> {
     let headers = request.headers_mut();
     headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL_HEADGATE));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("headgate/", env!("CARGO_PKG_VERSION"))));
-    if let Credential::Bearer(value) = &plan.credential {
-        headers.insert(AUTHORIZATION, value.clone());
+    let credential = plan.renewing.credential().await?.unwrap_or_else(|| plan.credential.clone());
+    if let Credential::Bearer(value) = credential {
+        headers.insert(AUTHORIZATION, value);
     }
     let connecting = async {
         let transport = plan.route.open(&plan.address).await?;

@@ -92,7 +92,8 @@ pub(crate) fn from_key(key: &str) -> Result<Credential, CredentialError> {
     bearer(key)
 }
 
-fn from_token(token: &str) -> Result<Credential, CredentialError> {
+/// The credential of a JSON Web Token, if it can be one.
+pub(crate) fn from_token(token: &str) -> Result<Credential, CredentialError> {
     if looks_like_jwt(token) { bearer(token) } else { Err(CredentialError::KeyAsToken) }
 }
 

@@ -173,7 +173,7 @@ fn describe(end: &End) -> String {
     match end {
         End::Refused { status, message, .. } => {
             let hint = match status {
-                401 => " (HEADGATE_KEY, HEADGATE_TOKEN, --key or --token)",
+                401 => " (HEADGATE_KEY, HEADGATE_TOKEN, --key, --token, or headgate login)",
                 404 => " (is the app's name right?)",
                 _ => "",
             };

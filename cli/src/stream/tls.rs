@@ -33,18 +33,30 @@ pub(crate) fn install_provider() {
 
 /// What to connect with; `None` means the system's certificate authorities.
 pub(crate) fn connector(ca_cert: Option<&Path>) -> Result<Option<Connector>, TrustError> {
-    let Some(path) = ca_cert else { return Ok(None) };
+    ca_cert.map(|path| Ok(Connector::Rustls(Arc::new(client_config(Some(path))?)))).transpose()
+}
+
+/// The same for HTTP.
+pub(crate) fn client_config(ca_cert: Option<&Path>) -> Result<ClientConfig, TrustError> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = ca_cert {
+        add_file(&mut roots, path)?;
+    } else {
+        // What cannot be read or parsed is trusted less, never more.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
     let unreadable =
         |error: &dyn std::fmt::Display| TrustError::File { path: path.to_owned(), cause: error.to_string() };
-    let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
         roots.add(certificate.map_err(|error| unreadable(&error))?)?;
     }
-    if roots.is_empty() {
-        return Err(TrustError::Empty(path.to_owned()));
-    }
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    Ok(Some(Connector::Rustls(Arc::new(config))))
+    if roots.is_empty() { Err(TrustError::Empty(path.to_owned())) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ async fn when_its_pod_goes_away_a_stream_goes_on_at_another_one_from_its_cursor(
         route: Route::PortForward(Box::new(PortForward::new(cluster.objects(), &endpoint))),
         from: Some("earliest".to_owned()),
         credential: Credential::Anonymous,
+        renewing: Renewing::default(),
         connector: None,
         count: Some(2),
         fail_on_gap: true,

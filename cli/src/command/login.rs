@@ -1,0 +1,135 @@
+//! `headgate login`, `headgate logout` and `headgate token`: which provider is meant, then the flow, then the file.
+
+use super::block_on;
+use crate::args::{ClusterArgs, LoginArgs, LogoutArgs, TokenArgs};
+use crate::cluster::Cluster;
+use crate::login::{
+    Http, Login, Opener, Provider, Renewal, Request, Store, authorization_code, device, discover, newest, revoke,
+};
+use crate::output::{Output, notice};
+use anyhow::Context as _;
+use headgate_crds::v1alpha1::Oidc;
+use jiff::Timestamp;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// What every login asks for.
+const OPENID: &str = "openid";
+/// What a login asks for where the provider has it, so that it can be renewed.
+const OFFLINE: &str = "offline_access";
+
+/// Whose tokens are meant, and for whom they must be.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Target {
+    issuer: Option<String>,
+    audiences: Vec<String>,
+}
+
+/// Logs in and keeps the login.
+pub(crate) fn run(args: LoginArgs) -> anyhow::Result<ExitCode> {
+    block_on(async move {
+        let store = store()?;
+        let target = target(Some(&args.target), &args.cluster).await?;
+        let issuer = target.issuer.context("no issuer")?;
+        let http = Http::new(args.ca_cert.as_deref())?;
+        let provider = discover(&http, &issuer).await?;
+        let scope = args.scope.clone().unwrap_or_else(|| usual_scope(&provider));
+        let request = Request {
+            issuer,
+            client_id: args.client_id.clone(),
+            scope,
+            audience: args.audience.clone(),
+            resource: args.resource.clone(),
+        };
+        let login = log_in(&http, &provider, request, &args).await?;
+        store.save(&login)?;
+        tell(&login);
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Forgets one login, or all.
+pub(crate) fn logout(args: &LogoutArgs) -> anyhow::Result<ExitCode> {
+    block_on(async {
+        let store = store()?;
+        let logins =
+            if args.all { store.logins()? } else { vec![find(&store, args.target.as_deref(), &args.cluster).await?] };
+        let http = Http::new(args.ca_cert.as_deref())?;
+        for login in logins {
+            let issuer = &login.request.issuer;
+            store.remove(&login)?;
+            match revoke(&http, &login).await {
+                Ok(true) => notice(format_args!("logged out at {issuer}")),
+                Ok(false) => notice(format_args!("forgot the login at {issuer}, which offers no revocation")),
+                Err(error) => notice(format_args!("forgot the login at {issuer}, but it was not revoked: {error}")),
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Prints a token that is good for some time.
+pub(crate) fn token(args: &TokenArgs) -> anyhow::Result<ExitCode> {
+    block_on(async {
+        let store = store()?;
+        let login = find(&store, args.target.as_deref(), &args.cluster).await?;
+        let renewal = Renewal::new(Http::new(args.ca_cert.as_deref())?, store, login);
+        let due = renewal.due_in(Timestamp::now()).is_zero();
+        let renewal = if due { renewal.renewed().await? } else { renewal };
+        let mut output = Output::stdout();
+        output.line(renewal.login().token.as_bytes())?;
+        output.flush()?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn log_in(http: &Http, provider: &Provider, request: Request, args: &LoginArgs) -> anyhow::Result<Login> {
+    let patience = Duration::from_secs(args.timeout.into());
+    if args.device {
+        let tell = |address: &str, code: &str| notice(format_args!("Open {address}\nand enter the code {code}"));
+        return Ok(device(http, provider, request, patience, tell).await?);
+    }
+    let opener = if args.no_browser { Opener::Nobody } else { Opener::Desktop };
+    let tell = |url: &str| notice(format_args!("Log in at\n{url}"));
+    Ok(authorization_code(http, provider, request, (opener, patience), tell).await?)
+}
+
+async fn find(store: &Store, target: Option<&str>, cluster: &ClusterArgs) -> anyhow::Result<Login> {
+    let target = self::target(target, cluster).await?;
+    let audiences: Vec<&str> = target.audiences.iter().map(String::as_str).collect();
+    Ok(newest(store.logins()?, target.issuer.as_deref(), &audiences)?)
+}
+
+/// An address is an issuer; a name is a StreamEndpoint, which knows both.
+async fn target(target: Option<&str>, cluster: &ClusterArgs) -> anyhow::Result<Target> {
+    match target {
+        None => Ok(Target::default()),
+        Some(url) if url.contains("://") => Ok(Target { issuer: Some(url.to_owned()), audiences: Vec::new() }),
+        Some(name) => {
+            let endpoint = Cluster::connect(cluster).await?.endpoint(name).await?;
+            let oidc = endpoint.spec.auth.oidc.as_ref();
+            of_endpoint(oidc).with_context(|| format!("{name} takes no tokens of a provider for people"))
+        }
+    }
+}
+
+fn of_endpoint(oidc: Option<&Oidc>) -> Option<Target> {
+    let oidc = oidc?;
+    let issuer = oidc.issuer_url.as_ref()?.to_string();
+    let audiences = oidc.audiences.iter().map(|audience| audience.as_str().to_owned()).collect();
+    Some(Target { issuer: Some(issuer), audiences })
+}
+
+fn usual_scope(provider: &Provider) -> String {
+    if provider.knows_scope(OFFLINE) { format!("{OPENID} {OFFLINE}") } else { OPENID.to_owned() }
+}
+
+fn store() -> anyhow::Result<Store> {
+    Ok(Store::of_this_user(|name| std::env::var(name).ok())?)
+}
+
+fn tell(login: &Login) {
+    let (issuer, end) = (&login.request.issuer, login.expires_at);
+    let after = if login.refresh_token.is_some() { "it is renewed when needed" } else { "then log in again" };
+    notice(format_args!("logged in at {issuer}; the token ends at {end}, {after}"));
+}
