@@ -8,7 +8,6 @@ mod events;
 mod hostile;
 mod limits;
 mod many_views;
-mod raw;
 mod revocation;
 mod secrets;
 mod slow_clients;
@@ -17,3 +16,5 @@ mod stage;
 mod start;
 mod streaming_http;
 mod tls;
+
+use headgate_tests::raw;

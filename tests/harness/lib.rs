@@ -14,6 +14,7 @@ pub mod mock_kafka;
 pub mod oidc;
 pub mod ports;
 pub mod process;
+pub mod raw;
 pub mod spawn;
 pub mod tools;
 pub mod wait;

@@ -5,6 +5,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::{Buf as _, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -20,19 +21,30 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const SMALL_BUFFER: u32 = 8 * 1024;
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
+/// What a client talks over.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
+/// A client.
 pub struct Raw {
     stream: Box<dyn Stream>,
     host: String,
     received: BytesMut,
 }
 
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, received, .. } = self;
+        f.debug_struct("Raw").field("host", host).field("received", &received.len()).finish_non_exhaustive()
+    }
+}
+
 /// The head of an HTTP answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
+    /// The status code.
     pub status: u16,
+    /// The headers.
     pub headers: HeaderMap,
 }
 
@@ -44,18 +56,25 @@ impl Answer {
     }
 }
 
+/// A frame, or the end of all frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
+    /// Text.
     Text(String),
+    /// Bytes.
     Binary(Vec<u8>),
+    /// A ping.
     Ping,
+    /// A pong and what is in it.
     Pong(Vec<u8>),
+    /// A close frame: code and reason.
     Close(u16, String),
     /// The connection ended without a close frame.
     End,
 }
 
 impl Raw {
+    /// A fresh connection.
     pub async fn connect(address: SocketAddr) -> Result<Self> {
         Ok(Self::over(TcpStream::connect(address).await?, address))
     }
@@ -65,10 +84,12 @@ impl Raw {
         Ok(Self::over(small_socket(address).await?, address))
     }
 
+    /// A client over a connection that exists.
     pub fn over(stream: impl Stream + 'static, address: SocketAddr) -> Self {
         Self { stream: Box::new(stream), host: address.to_string(), received: BytesMut::new() }
     }
 
+    /// Sends bytes.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<()> {
         Ok(tokio::time::timeout(DEADLINE, self.stream.write_all(bytes))
             .await
@@ -80,10 +101,12 @@ impl Raw {
         self.send(&masked(first, payload)).await
     }
 
+    /// A GET and the head of its answer.
     pub async fn get(&mut self, target: &str, headers: &[(&str, &str)]) -> Result<Answer> {
         self.request("GET", target, headers).await
     }
 
+    /// Any request and the head of its answer.
     pub async fn request(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Answer> {
         let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", self.host);
         for (name, value) in headers {
@@ -115,6 +138,7 @@ impl Raw {
         Ok(self)
     }
 
+    /// The head of the next answer.
     pub async fn answer(&mut self) -> Result<Answer> {
         loop {
             if let Some(end) = find(&self.received, b"\r\n\r\n") {
@@ -147,14 +171,17 @@ impl Raw {
         Ok(read.context("nothing came in time")?.unwrap_or(0) > 0)
     }
 
+    /// Bytes that came and were not taken.
     pub fn received_len(&self) -> usize {
         self.received.len()
     }
 
+    /// Takes that many of them.
     pub fn take(&mut self, length: usize) -> BytesMut {
         self.received.split_to(length)
     }
 
+    /// The next frame.
     pub async fn frame(&mut self) -> Result<Frame> {
         loop {
             if let Some(frame) = take_frame(&mut self.received)? {
@@ -204,12 +231,14 @@ impl Raw {
     }
 }
 
+/// A connection whose kernel takes little.
 pub async fn small_socket(address: SocketAddr) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(SMALL_BUFFER)?;
     Ok(socket.connect(address).await?)
 }
 
+/// A frame as clients send it; `first` is FIN, RSV and opcode.
 pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
