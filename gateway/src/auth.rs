@@ -16,6 +16,7 @@ pub mod principal;
 pub mod proxies;
 pub mod reload;
 pub mod throttle;
+pub mod ticket;
 
 pub use credential::{Carriers, QueryCarrier};
 pub use key_ring::{AuthError, KeyRing};
@@ -45,6 +46,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use throttle::FailureThrottle;
+use ticket::{Holder, NoTicket, TicketError, TicketOffice};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -104,6 +106,7 @@ pub struct Authenticator {
     /// Keys that did not come from the file; they outlive its changes.
     brought: Vec<Verifier>,
     throttle: FailureThrottle,
+    tickets: Option<TicketOffice>,
     metrics: AuthMetrics,
     generation: watch::Sender<u64>,
 }
@@ -122,6 +125,7 @@ impl Authenticator {
             keys_file: config.wire.auth.keys_file.clone(),
             brought: config.extra_keys.clone(),
             throttle: FailureThrottle::default(),
+            tickets: TicketOffice::new(&config.wire.app, &config.ticket_secret),
             metrics,
             generation: watch::Sender::new(0),
         }
@@ -309,6 +313,7 @@ impl Authenticator {
                 return Err(self.unauthorized_because("API keys are not accepted by this endpoint; send a token"));
             }
             Some(Credential::ApiKey(key)) => self.with_api_key(&key, attempt.address, now)?,
+            Some(Credential::Ticket(ticket)) => self.with_ticket(&ticket, attempt.address, now)?,
             Some(Credential::Jwt(_)) if self.mode == AuthMode::ApiKey => {
                 return Err(self.unauthorized_because("tokens are not accepted by this endpoint; send an API key"));
             }
@@ -362,6 +367,37 @@ impl Authenticator {
             _ => self.throttle.note(address, token, now),
         }
         Err(Rejection::unauthorized(&self.realm))
+    }
+
+    fn with_ticket(&self, ticket: &SecretString, address: IpAddr, now: Timestamp) -> Result<Principal, Rejection> {
+        self.throttle.check(address, now)?;
+        let Some(office) = &self.tickets else { return Err(Rejection::unauthorized(&self.realm)) };
+        let ticket = ticket.expose_secret();
+        let holder = match office.redeem(ticket, now) {
+            Ok(Holder::Key(id, digest)) => self.ring.load().holder(&id, &digest, now),
+            Ok(Holder::User(user)) => Some(Principal::User(Arc::new(user))),
+            Err(error) => {
+                if error == TicketError::Unknown {
+                    self.throttle.note(address, ticket, now);
+                }
+                tracing::info!(%address, reason = "Ticket", %error, "authentication failed");
+                None
+            }
+        };
+        // What has happened to the caller's rights since the ticket was issued counts for it too.
+        holder
+            .filter(|holder| self.still_valid(holder, now).is_ok())
+            .ok_or_else(|| Rejection::unauthorized(&self.realm))
+    }
+
+    /// A ticket for a caller who was let in, and its end.
+    ///
+    /// # Errors
+    /// [`NoTicket`], fit for the caller.
+    pub fn ticket(&self, principal: &Principal, now: Timestamp) -> Result<(String, Timestamp), NoTicket> {
+        let mut nonce = [0; 12];
+        let office = self.tickets.as_ref().filter(|_| getrandom::fill(&mut nonce).is_ok());
+        office.ok_or(NoTicket::Unavailable)?.issue(principal, nonce, now)
     }
 
     fn unauthorized_because(&self, message: &'static str) -> Rejection {

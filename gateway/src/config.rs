@@ -12,6 +12,7 @@ pub use check::{MAX_APP_LENGTH, Problem};
 use crate::auth::Policy;
 use crate::auth::key_file;
 use crate::auth::key_ring::KeyRing;
+use crate::auth::ticket::TicketSecret;
 use headgate_wire::GatewayConfig;
 use headgate_wire::config::AuthMode;
 use headgate_wire::key::Verifier;
@@ -33,6 +34,8 @@ pub struct Config {
     pub key_ring: Arc<KeyRing>,
     /// The part of the ring that came from the environment, so that it outlives changes of the keys file.
     pub extra_keys: Vec<Verifier>,
+    /// What tickets are sealed with.
+    pub ticket_secret: TicketSecret,
     /// The file that it came from, if it came from one: its rules of access are followed.
     pub file: Option<PathBuf>,
     /// The rules of access at start.
@@ -73,8 +76,10 @@ impl Config {
             problems.push(Problem::new(error.field(), error.to_string()));
             Policy::default()
         });
-        if problems.is_empty() {
-            Ok(Self { wire, key_ring: Arc::new(key_ring), extra_keys, file: None, policy })
+        let ticket_secret = TicketSecret::load(wire.auth.ticket_key_file.as_deref())
+            .map_err(|error| problems.push(Problem::new("auth.ticketKeyFile", error.to_string())));
+        if let (Ok(ticket_secret), true) = (ticket_secret, problems.is_empty()) {
+            Ok(Self { ticket_secret, wire, key_ring: Arc::new(key_ring), extra_keys, file: None, policy })
         } else {
             Err(ConfigError::Invalid { problems })
         }

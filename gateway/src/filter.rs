@@ -59,15 +59,16 @@ pub fn canonical(filters: Vec<Filter>) -> Vec<Filter> {
     }
 }
 
-/// An attribute and a value that every matching record has, if there is such a comparison: what an index can find the
-/// filters by. Prefers `subject`, then extensions, then other attributes, `type` last: they tell records apart in that
-/// order. Never `specversion`.
-pub fn required_exact(filters: &[Filter]) -> Option<(&str, &str)> {
-    let mut comparisons = Vec::new();
+/// An attribute and the values of which every matching record has one, if the filters demand that: what an index can find
+/// them by. Prefers `subject`, then extensions, then other attributes, `type` last: they tell records apart in that order;
+/// among those, the fewest values. Never `specversion`.
+pub fn required_values(filters: &[Filter]) -> Option<(&str, Vec<&str>)> {
+    let mut required = Vec::new();
     for filter in filters {
-        collect_required(filter, &mut comparisons);
+        collect_required(filter, &mut required);
     }
-    comparisons.into_iter().filter_map(|found| Some((selectivity(found.0)?, found))).min().map(|(_, found)| found)
+    let ranked = required.into_iter().filter_map(|found| Some((selectivity(found.0)?, found.1.len(), found)));
+    ranked.min().map(|(_, _, found)| found)
 }
 
 fn holds(filter: &Filter, record: &Record, context: &StreamContext) -> bool {
@@ -150,15 +151,33 @@ fn sorted(mut filters: Vec<Filter>, combine: fn(Vec<Filter>) -> Filter) -> Filte
     }
 }
 
-fn collect_required<'f>(filter: &'f Filter, found: &mut Vec<(&'f str, &'f str)>) {
+fn collect_required<'f>(filter: &'f Filter, found: &mut Vec<(&'f str, Vec<&'f str>)>) {
     match filter {
         Filter::Exact(comparisons) => {
-            found.extend(comparisons.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            found.extend(comparisons.iter().map(|(name, value)| (name.as_str(), vec![value.as_str()])));
         }
         Filter::All(inner) => inner.iter().for_each(|filter| collect_required(filter, found)),
-        Filter::Any(inner) if inner.len() == 1 => collect_required(&inner[0], found),
-        Filter::Any(_) | Filter::Not(_) | Filter::Prefix(_) | Filter::Suffix(_) => {}
+        Filter::Any(inner) => found.extend(one_of(inner)),
+        Filter::Not(_) | Filter::Prefix(_) | Filter::Suffix(_) => {}
     }
+}
+
+/// The attribute that all of these compare, each with one value.
+fn one_of(filters: &[Filter]) -> Option<(&str, Vec<&str>)> {
+    let mut attribute = None;
+    let mut values = Vec::with_capacity(filters.len());
+    for filter in filters {
+        let Filter::Exact(comparisons) = filter else { return None };
+        let mut comparisons = comparisons.iter();
+        let (Some((name, value)), None) = (comparisons.next(), comparisons.next()) else { return None };
+        if *attribute.get_or_insert(name) != name {
+            return None;
+        }
+        values.push(value.as_str());
+    }
+    values.sort_unstable();
+    values.dedup();
+    Some((attribute?, values))
 }
 
 /// How well an attribute tells records apart, best first; `None` if it does not.
@@ -279,11 +298,16 @@ mod tests {
                 .map(|(n, v)| (n.to_owned(), v.to_owned()))
                 .into(),
         );
-        assert_eq!(required_exact(std::slice::from_ref(&both)), Some(("tenant", "shop")));
-        assert_eq!(required_exact(&[both, Filter::exact("subject", "s")]), Some(("subject", "s")));
-        assert_eq!(required_exact(&[Filter::exact("specversion", "1.0"), prefix("subject", "s")]), None);
-        assert_eq!(required_exact(&[Filter::Any(vec![Filter::exact("a", "1"), Filter::exact("a", "2")])]), None);
-        assert_eq!(required_exact(&[]), None);
+        assert_eq!(required_values(std::slice::from_ref(&both)), Some(("tenant", vec!["shop"])));
+        assert_eq!(required_values(&[both, Filter::exact("subject", "s")]), Some(("subject", vec!["s"])));
+        assert_eq!(required_values(&[Filter::exact("specversion", "1.0"), prefix("subject", "s")]), None);
+        let any = |names: [&str; 2]| Filter::Any(names.map(|name| Filter::exact(name, name)).to_vec());
+        assert_eq!(required_values(&[any(["a", "b"])]), None, "two attributes");
+        let list = Filter::Any(vec![Filter::exact("a", "2"), Filter::exact("a", "1"), Filter::exact("a", "2")]);
+        assert_eq!(required_values(std::slice::from_ref(&list)), Some(("a", vec!["1", "2"])));
+        assert_eq!(required_values(&[list.clone(), Filter::exact("b", "1")]), Some(("b", vec!["1"])), "the fewest");
+        assert_eq!(required_values(&[Filter::Any(vec![list, prefix("a", "3")])]), None);
+        assert_eq!(required_values(&[]), None);
     }
 
     #[test]
@@ -342,9 +366,9 @@ mod tests {
             filters in proptest::collection::vec(any_filter(), 0..4), parts in any_parts(),
         ) {
             let (record, context) = (Record::decode(parts, usize::MAX), context());
-            if let Some((name, value)) = required_exact(&filters) && all_match(&filters, &record, &context) {
+            if let Some((name, values)) = required_values(&filters) && all_match(&filters, &record, &context) {
                 let found = record.attribute(name, &context);
-                prop_assert_eq!(found.as_deref(), Some(value));
+                prop_assert!(found.is_some_and(|found| values.contains(&found.as_ref())));
             }
         }
     }

@@ -7,6 +7,7 @@
 //! * `admission`: the checks
 //! * `upgrade`: WebSocket
 //! * `sse`: server-sent events
+//! * `tickets`: one word for one connection, for browsers
 //! * `relay`: connections that stay with their task
 //! * `page`: what a browser shows
 //! * `tls`: certificates, reloaded
@@ -17,6 +18,7 @@ mod page;
 mod relay;
 pub mod serve;
 mod sse;
+mod tickets;
 pub mod tls;
 mod upgrade;
 mod write_timeout;
@@ -79,6 +81,9 @@ async fn respond(endpoint: &Arc<Endpoint>, request: Request<()>, address: IpAddr
     if request.method() == Method::OPTIONS && request.headers().contains_key(ORIGIN) {
         return preflight(endpoint, &request);
     }
+    if tickets::is_meant(endpoint, &request) {
+        return tickets::issue(endpoint, &request, address).await;
+    }
     if request.method() != Method::GET {
         return Err(Rejection::method_not_allowed("GET"));
     }
@@ -101,8 +106,9 @@ fn preflight(endpoint: &Endpoint, request: &Request<()>) -> Result<Response, Rej
     endpoint.authenticator.policy().origins.check(request.headers(), request.uri())?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET"));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, last-event-id"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    headers
+        .insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type, last-event-id"));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_MAX_AGE));
     Ok(response)
 }

@@ -49,6 +49,8 @@ pub struct QueryCredentials {
     pub username: Option<SecretString>,
     /// `api_key=`.
     pub api_key: Option<SecretString>,
+    /// `ticket=`.
+    pub ticket: Option<SecretString>,
 }
 
 impl StreamRequest {
@@ -61,6 +63,11 @@ impl StreamRequest {
         let channel = path::channel(app, path)?;
         query::parse(channel, query.unwrap_or_default())
     }
+}
+
+/// Reads the query of a request that is no stream: it may carry a credential, and nothing else.
+pub fn credentials_of(query: Option<&str>) -> Result<QueryCredentials, RequestError> {
+    query::credentials(query.unwrap_or_default())
 }
 
 /// Decodes percent-encoding (RFC 3986 section 2.1); `None` if an escape is broken or the result is not UTF-8.

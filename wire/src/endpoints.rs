@@ -9,6 +9,8 @@ pub const DEFAULT_ADMIN_PORT: u16 = 9090;
 
 /// Alias of a gateway's own app, as older clients know it.
 pub const ALIAS_PATH: &str = "ws";
+/// Second path segment of `POST /{app}/tickets`; no channel can be called so.
+pub const TICKETS_PATH: &str = "tickets";
 /// First path segments that have a meaning of their own, so no app may be called so: the alias, and what the admin port
 /// serves, so that a proxy can put both ports under one host.
 pub const RESERVED_APPS: [&str; 8] =

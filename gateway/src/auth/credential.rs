@@ -44,6 +44,8 @@ pub struct QueryCarrier<'r> {
     pub username: Option<&'r str>,
     /// `?api_key=`.
     pub api_key: Option<&'r str>,
+    /// `?ticket=`: made for URLs, so it is allowed where other credentials are not.
+    pub ticket: Option<&'r str>,
 }
 
 /// A credential, told apart by its form. `Debug` never shows it, and memory is wiped when it is dropped.
@@ -53,6 +55,8 @@ pub enum Credential {
     ApiKey(SecretString),
     /// Exactly two dots: a JSON Web Token (RFC 7519).
     Jwt(SecretString),
+    /// A ticket, known by its carrier.
+    Ticket(SecretString),
 }
 
 /// Why no credential could be read. None of the variants holds any part of it.
@@ -104,12 +108,13 @@ impl Credential {
 /// The one credential of a request; `None` if there is none at all.
 pub fn extract(carriers: &Carriers<'_>, in_url: QueryCredentials) -> Result<Option<Credential>, CredentialError> {
     let query = carriers.query;
-    if query.is_present() && in_url == QueryCredentials::Denied {
+    if query.is_long_lived() && in_url == QueryCredentials::Denied {
         return Err(CredentialError::InUrl);
     }
     let headers = carriers.headers.get_all(AUTHORIZATION).iter().count();
     let in_query =
         usize::from(query.token.is_some()) + usize::from(query.api_key.is_some() || query.username.is_some());
+    let in_query = in_query + usize::from(query.ticket.is_some());
     match headers + usize::from(carriers.subprotocol.is_some()) + in_query {
         0 => return Ok(None),
         1 => {}
@@ -117,6 +122,8 @@ pub fn extract(carriers: &Carriers<'_>, in_url: QueryCredentials) -> Result<Opti
     }
     let credential = if let Some(header) = carriers.headers.get(AUTHORIZATION) {
         from_authorization(header.to_str().map_err(|_| CredentialError::Malformed)?)
+    } else if let Some(ticket) = query.ticket {
+        Ok(Credential::Ticket(ticket.into()))
     } else {
         let text = carriers.subprotocol.or(query.token).or(query.api_key);
         Credential::from_text(text.ok_or(CredentialError::Malformed)?)
@@ -149,16 +156,21 @@ fn from_basic(text: &str) -> Result<Credential, CredentialError> {
 impl QueryCarrier<'_> {
     /// True if the URL carries any part of a credential.
     pub const fn is_present(&self) -> bool {
+        self.is_long_lived() || self.ticket.is_some()
+    }
+
+    /// True if what it carries would still be good when somebody reads the URL in a log.
+    const fn is_long_lived(&self) -> bool {
         self.token.is_some() || self.username.is_some() || self.api_key.is_some()
     }
 }
 
 impl<'r> From<&'r request::QueryCredentials> for QueryCarrier<'r> {
     fn from(credentials: &'r request::QueryCredentials) -> Self {
-        let request::QueryCredentials { token, username, api_key } = credentials;
-        let [token, username, api_key] =
-            [token, username, api_key].map(|secret| secret.as_ref().map(ExposeSecret::expose_secret));
-        Self { token, username, api_key }
+        let request::QueryCredentials { token, username, api_key, ticket } = credentials;
+        let [token, username, api_key, ticket] =
+            [token, username, api_key, ticket].map(|secret| secret.as_ref().map(ExposeSecret::expose_secret));
+        Self { token, username, api_key, ticket }
     }
 }
 

@@ -130,6 +130,13 @@ impl KeyRing {
         Ok(Principal::ApiKey(Arc::clone(verifier)))
     }
 
+    /// The holder of the key with this id and digest, as a ticket names it.
+    pub fn holder(&self, id: &str, digest: &KeyDigest, now: Timestamp) -> Option<Principal> {
+        let verifier = &self.keys[*self.by_id.get(id)?];
+        let is_valid = bool::from(same(&verifier.digest, digest)) && !has_expired(verifier, now);
+        is_valid.then(|| Principal::ApiKey(Arc::clone(verifier)))
+    }
+
     /// Whether a principal admitted earlier may stay connected; else the reason to close its sockets with.
     ///
     /// Rights that changed without being taken away altogether close with a reason that asks to come back: the new

@@ -16,6 +16,8 @@ pub(super) const FILTER_PREFIX: &str = "filter.";
 /// Parameters that may be given once each.
 pub(super) const PARAMETERS: [&str; 10] =
     ["from", "format", "metadata", "key", "type", "token", "username", "api_key", "ticket", "group_id"];
+/// Those of them that carry a credential.
+pub(super) const CREDENTIALS: [&str; 4] = ["token", "username", "api_key", "ticket"];
 /// How similar a name must be to be suggested (Jaro-Winkler, 0 to 1).
 const SIMILAR: f64 = 0.8;
 
@@ -43,6 +45,16 @@ pub(super) fn parse(channel: Option<String>, query: &str) -> Result<StreamReques
     finish(request)
 }
 
+/// Reads a raw query in which only credentials have a place.
+pub(super) fn credentials(query: &str) -> Result<QueryCredentials, RequestError> {
+    let stray = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split('=').next().unwrap_or(pair));
+    let stray = stray.filter_map(percent_decoded).find(|name| !CREDENTIALS.contains(&name.as_str()));
+    match stray {
+        Some(name) => Err(RequestError::UnknownParameter { part: Part::parameter(&name), suggestion: None }),
+        None => Ok(parse(None, query)?.credentials),
+    }
+}
+
 /// Takes the still encoded value of one known parameter.
 fn take(request: &mut StreamRequest, name: &'static str, raw: &str) -> Result<(), RequestError> {
     match name {
@@ -52,7 +64,6 @@ fn take(request: &mut StreamRequest, name: &'static str, raw: &str) -> Result<()
         "metadata" => return Err(RequestError::BadValue { name, expected: "kafka, or left out" }),
         "key" => request.key = record_key(raw)?,
         "type" => request.filters.push(Filter::exact("type", bounded_value(name, raw)?)),
-        "ticket" => return Err(not_offered("ticket", "send a credential with the request instead")),
         "group_id" => {
             return Err(not_offered("group_id", "leave it out: every connection gets every record that it asks for"));
         }
@@ -65,6 +76,7 @@ fn take_credential(credentials: &mut QueryCredentials, name: &str, secret: Secre
     match name {
         "username" => credentials.username = Some(secret),
         "api_key" => credentials.api_key = Some(secret),
+        "ticket" => credentials.ticket = Some(secret),
         _ => credentials.token = Some(secret),
     }
 }

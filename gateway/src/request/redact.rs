@@ -4,7 +4,7 @@
 //! so is everything that has the form of a credential, wherever it stands.
 
 use super::percent_decoded;
-use super::query::{FILTER_PREFIX, PARAMETERS};
+use super::query::{CREDENTIALS, FILTER_PREFIX, PARAMETERS};
 use headgate_wire::key::{KEY_PREFIX, looks_like_jwt};
 use std::borrow::Cow;
 
@@ -13,7 +13,6 @@ pub const MAX_LOGGED_TARGET_BYTES: usize = 1024;
 
 const HIDDEN: &str = "***";
 const CUT: char = '…';
-const SECRET: [&str; 4] = ["token", "username", "api_key", "ticket"];
 /// Every JSON object in base64 begins like this, so every JSON Web Token does.
 const JWT_BEGINS: &str = "ey";
 
@@ -44,7 +43,7 @@ fn shown_pair(pair: &str) -> Cow<'_, str> {
     // Compared as it is read, so that `%74oken=` is not shown; written as it is named.
     let Some(decoded) = percent_decoded(name) else { return HIDDEN.into() };
     if let Some(known) = PARAMETERS.into_iter().find(|known| decoded.eq_ignore_ascii_case(known)) {
-        let value = if SECRET.contains(&known) { HIDDEN } else { shown(value) };
+        let value = if CREDENTIALS.contains(&known) { HIDDEN } else { shown(value) };
         return format!("{known}={value}").into();
     }
     if decoded.starts_with(FILTER_PREFIX) { format!("{}={}", shown(name), shown(value)).into() } else { HIDDEN.into() }

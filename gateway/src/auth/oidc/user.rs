@@ -37,6 +37,11 @@ pub struct User {
 }
 
 impl User {
+    /// What the connections of a subject are counted by. No key has such an id: ids have no spaces.
+    pub fn connection_key_of(subject: &str) -> String {
+        format!("user {subject}")
+    }
+
     pub(super) fn from_claims(claims: &Map<String, Value>, rules: &Rules) -> Result<Self, TokenError> {
         let Rules { oidc, id } = rules;
         let subject = claims.get("sub").and_then(Value::as_str).ok_or(TokenError::Subject)?;
@@ -52,8 +57,7 @@ impl User {
             may_publish: !oidc.publish.is_empty() && oidc.publish.iter().all(|wanted| claims::has(claims, wanted)),
             filters: oidc.filters.iter().map(|filter| row_filter(claims, filter)).collect::<Result<_, _>>()?,
             expires_at,
-            // No key has such an id: ids have no spaces.
-            connection_key: format!("user {subject}"),
+            connection_key: Self::connection_key_of(subject),
             subject: subject.to_owned(),
             rules: *id,
         })
