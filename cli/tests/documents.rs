@@ -134,3 +134,36 @@ fn the_page_needs_nothing_but_itself_and_writes_text_only() {
     assert_eq!(page.matches("<script nonce=\"{{nonce}}\">").count(), 1);
     assert_eq!(page.matches("<style nonce=\"{{nonce}}\">").count(), 1);
 }
+
+/// Every `fn` in the sources.
+fn functions(folder: &std::path::Path, found: &mut std::collections::HashSet<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            functions(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let names =
+                text.split("fn ").skip(1).filter_map(|rest| rest.split_once('(')).map(|(name, _)| name.to_owned());
+            found.extend(names);
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_security_page_names_is_there() {
+    let mut known = std::collections::HashSet::new();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    for folder in ["crds", "wire", "process", "operator", "gateway", "cli", "tests"] {
+        functions(&root.join(folder), &mut known);
+    }
+    let rows = table(&document("docs/security.md"), "tests");
+    assert!(!rows.is_empty());
+    for row in rows {
+        let named: Vec<_> = row[1].split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test for: {}", row[0]);
+        for test in named {
+            assert!(known.contains(test), "{test} is not there");
+        }
+    }
+}

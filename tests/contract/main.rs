@@ -5,6 +5,7 @@ mod access;
 mod closing;
 mod draining;
 mod events;
+mod guesses;
 mod hostile;
 mod limits;
 mod many_views;
@@ -15,6 +16,8 @@ mod slow_headers;
 mod stage;
 mod start;
 mod streaming_http;
+mod tickets;
 mod tls;
+mod tokens;
 
 use headgate_tests::raw;

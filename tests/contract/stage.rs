@@ -5,8 +5,9 @@ use anyhow::Result;
 use headgate_tests::gateway::{self, Gateway};
 use headgate_tests::kafka::{Record, unique};
 use headgate_tests::mock_kafka::MockKafka;
+use headgate_tests::oidc::hostile::{AUDIENCE, Issuer};
 use headgate_wire::GatewayConfig;
-use headgate_wire::config::AuthMode;
+use headgate_wire::config::{Auth, AuthMode, Oidc, SigningAlgorithm};
 use headgate_wire::key::{Verifier, mint};
 use std::path::Path;
 use std::time::Duration;
@@ -80,6 +81,29 @@ pub fn with_keys(config: &mut GatewayConfig, file: &Path, keys: &[Verifier]) -> 
     config.auth.keys_file = Some(file.to_owned());
     config.public_access.anonymous = false;
     Ok(())
+}
+
+/// Closes a stream: only tokens of this issuer are accepted.
+pub fn with_tokens(config: &mut GatewayConfig, issuer: &Issuer) {
+    config.auth = Auth { oidc: Some(rules(issuer)), ..Auth::keys(AuthMode::Oidc, None) };
+    config.public_access.anonymous = false;
+}
+
+/// The smallest rules for tokens of this issuer.
+pub fn rules(issuer: &Issuer) -> Oidc {
+    Oidc {
+        issuer_url: issuer.url().to_owned(),
+        audiences: vec![AUDIENCE.to_owned()],
+        jwks_file: None,
+        ca_file: None,
+        algorithms: SigningAlgorithm::usual(),
+        username_claim: "preferred_username".to_owned(),
+        roles_claim: None,
+        organization_claim: None,
+        required: Vec::new(),
+        publish: Vec::new(),
+        filters: Vec::new(),
+    }
 }
 
 /// A fresh key as Headgate issues them, and what its digest file knows of it. The number makes it different from others.

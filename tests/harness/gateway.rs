@@ -56,6 +56,14 @@ pub fn write_keys(path: &Path, keys: &[Verifier]) -> Result<()> {
     std::fs::rename(fresh, path).context("cannot replace the digest file")
 }
 
+/// Writes a configuration file, and replaces it as a whole if it is there.
+pub fn write_config(path: &Path, config: &GatewayConfig) -> Result<()> {
+    let fresh = path.with_extension("new");
+    // JSON is YAML.
+    std::fs::write(&fresh, serde_json::to_string(config)?)?;
+    std::fs::rename(fresh, path).context("cannot replace the configuration file")
+}
+
 /// A running gateway. Dropping it stops it without draining.
 #[derive(Debug)]
 pub struct Gateway {
@@ -77,7 +85,19 @@ impl Gateway {
 
     /// Starts a gateway whose Kafka may not be there.
     pub async fn start_unready(config: GatewayConfig, keys: Vec<Verifier>) -> Result<Self> {
-        let app = App::build(vec![Config::load(config, keys)?]).await?;
+        Self::run(Config::load(config, keys)?).await
+    }
+
+    /// Starts a gateway that follows this file, and waits until it is ready. See [`write_config`].
+    pub async fn start_from(file: &Path) -> Result<Self> {
+        let config = Config::load(Config::read_yaml(file)?, Vec::new())?;
+        let gateway = Self::run(Config { file: Some(file.to_owned()), ..config }).await?;
+        gateway.ready().await?;
+        Ok(gateway)
+    }
+
+    async fn run(config: Config) -> Result<Self> {
+        let app = App::build(vec![config]).await?;
         let (stream, admin) = (app.stream_address(), app.admin_address());
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(app.run(shutdown.clone()));

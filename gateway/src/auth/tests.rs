@@ -246,6 +246,30 @@ fn show(authenticator: &Authenticator, attempt: &Attempt<'_>, shown: &mut Vec<St
     }
 }
 
+/// KEY-2: the middle of many runs in turns, so that a busy machine slows both down alike.
+#[test]
+fn a_known_key_id_and_an_unknown_one_cost_the_same_to_refuse() {
+    const ROUNDS: usize = 2_000;
+    let issued: Vec<_> = (0..100_u8).map(|n| headgate_wire::key::mint(u64::from(n), &[n; 32])).collect();
+    let verifiers = issued.iter().map(|(id, key)| verifier(id, key, &[Permission::Read])).collect();
+    let ring = KeyRing::from_verifiers(verifiers).unwrap();
+    let (_, other) = headgate_wire::key::mint(7777, &[200; 32]);
+    // Another secret under a known id, with its right checksum, as somebody makes it who has seen the id.
+    let (id, with_known_id) = headgate_wire::key::mint(50, &[201; 32]);
+    assert_eq!(id, issued[50].0);
+    let time = |key: &str| {
+        let begin = std::time::Instant::now();
+        assert!(std::hint::black_box(ring.authenticate(std::hint::black_box(key), NOW)).is_err());
+        begin.elapsed()
+    };
+    let (mut unknown_times, mut known_times): (Vec<_>, Vec<_>) =
+        (0..ROUNDS).map(|_| (time(&other), time(&with_known_id))).unzip();
+    unknown_times.sort_unstable();
+    known_times.sort_unstable();
+    let ratio = known_times[ROUNDS / 2].as_secs_f64() / unknown_times[ROUNDS / 2].as_secs_f64();
+    assert!((0.5..2.0).contains(&ratio), "a known id takes {ratio:.2} times as long");
+}
+
 proptest! {
     #[test]
     fn a_closed_endpoint_lets_nobody_in_without_the_key(value in "[ -~]{0,60}", token in proptest::option::of("[ -~]{0,40}")) {

@@ -1,0 +1,94 @@
+//! A connection shows what its newest token allows, under the rules that are in force (W7).
+
+use crate::raw::{Frame, Raw};
+use crate::stage::{HEADGATE, Stage, bearer, config, with_tokens};
+use anyhow::Result;
+use headgate_tests::gateway::{Gateway, write_config};
+use headgate_tests::oidc::hostile::Issuer;
+use headgate_wire::config::{ClaimFilter, ClaimMatch};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+async fn open(gateway: &Gateway, token: &str) -> Result<Raw> {
+    let mut client =
+        Raw::connect(gateway.stream).await?.open("/orders", &[HEADGATE, ("authorization", &bearer(token))]).await?;
+    client.text().await?;
+    Ok(client)
+}
+
+fn claims(issuer: &Issuer, subject: &str, change: &Value) -> Value {
+    let mut claims = issuer.claims(subject);
+    for (name, value) in change.as_object().into_iter().flatten() {
+        claims[name] = value.clone();
+    }
+    claims
+}
+
+async fn send(client: &mut Raw, message: &Value) -> Result<()> {
+    client.send_frame(0x81, message.to_string().as_bytes()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_token_that_shows_other_rows_sends_its_client_back_for_them() -> Result<()> {
+    let issuer = Issuer::start().await?;
+    let filters = vec![ClaimFilter { attribute: "subject".into(), claim: "device".into() }];
+    let stage = Stage::with(|config| {
+        with_tokens(config, &issuer);
+        config.auth.oidc.iter_mut().for_each(|oidc| oidc.filters.clone_from(&filters));
+    })
+    .await?;
+    let token = |device: &str| issuer.token(&claims(&issuer, "alice", &json!({ "device": device })));
+    let mut client = open(&stage.gateway, &token("d1")?).await?;
+    stage.produce_events("d2", [1]).await?;
+    stage.produce_events("d1", [2]).await?;
+    assert!(client.text().await?.contains(r#""id":"2""#), "it sees its own rows only");
+    send(&mut client, &json!({ "type": "filter", "filters": [{ "exact": { "subject": "d2" } }] })).await?;
+    send(&mut client, &json!({ "type": "refresh", "token": token("d2")? })).await?;
+    assert_eq!(client.closed().await?, (1012, "access changed; connect again".to_owned()));
+    let without = issuer.token_of("alice")?;
+    assert_eq!(stage.raw().await?.upgrade("/orders", &[("authorization", &bearer(&without))]).await?.status, 403);
+    Ok(())
+}
+
+/// W7
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_rules_of_access_reach_live_connections_within_seconds_and_need_no_restart() -> Result<()> {
+    let issuer = Issuer::start().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("gateway.yaml");
+    let (kafka, mut config) = config()?;
+    with_tokens(&mut config, &issuer);
+    config.public_access.anonymous = true;
+    write_config(&file, &config)?;
+    let gateway = Gateway::start_from(&file).await?;
+    let tenant = |tenant: &str| issuer.token(&claims(&issuer, "alice", &json!({ "tenant": tenant })));
+    let (mut staying, mut leaving) =
+        (open(&gateway, &tenant("shop")?).await?, open(&gateway, &tenant("other")?).await?);
+    let mut anonymous = Raw::connect(gateway.stream).await?.open("/orders", &[HEADGATE]).await?;
+
+    let changed = Instant::now();
+    config.public_access.anonymous = false;
+    let required = vec![ClaimMatch { claim: "tenant".into(), values: vec!["shop".into()] }];
+    config.auth.oidc.iter_mut().for_each(|oidc| oidc.required.clone_from(&required));
+    write_config(&file, &config)?;
+    assert_eq!(anonymous.closed().await?, (1008, "access withdrawn".to_owned()));
+    for client in [&mut staying, &mut leaving] {
+        assert_eq!(client.closed().await?, (1012, "access changed; connect again".to_owned()));
+    }
+    println!("rules in force after {:?}", changed.elapsed());
+    assert!(changed.elapsed() < Duration::from_secs(5), "it took {:?}", changed.elapsed());
+    let mut staying = open(&gateway, &tenant("shop")?).await?;
+    let refused = Raw::connect(gateway.stream)
+        .await?
+        .upgrade("/orders", &[("authorization", &bearer(&tenant("other")?))])
+        .await?;
+    assert_eq!(refused.status, 403);
+
+    // A file that cannot be used changes nothing.
+    std::fs::write(&file, "auth: {mode: None}")?;
+    config.auth.oidc.iter_mut().for_each(|oidc| oidc.audiences.clear());
+    write_config(&file, &config)?;
+    kafka.produce([headgate_tests::kafka::Record::new(&config.kafka.topic, "{}")]).await?;
+    assert!(matches!(staying.frame().await?, Frame::Text(_)));
+    Ok(())
+}
