@@ -5,6 +5,7 @@
 
 pub(crate) mod announce;
 pub(crate) mod demo;
+pub(crate) mod issuer;
 pub(crate) mod keys;
 pub(crate) mod manifest;
 mod mock_kafka;

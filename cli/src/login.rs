@@ -14,7 +14,7 @@ mod select;
 mod store;
 mod token_endpoint;
 
-pub(crate) use self::http::{Http, HttpError};
+pub(crate) use self::http::{Http, HttpError, encode};
 pub(crate) use authorization_code::{Opener, authorization_code};
 pub(crate) use device::device;
 pub(crate) use provider::{Provider, discover};

@@ -10,10 +10,14 @@ Examples:
   headgate dev                                    two example streams with sample events
   headgate dev -f endpoint.yaml --no-demo         your manifest; send events with `headgate publish`
   headgate dev -f endpoint.yaml --kafka localhost:9092
+  headgate dev --oidc                             a test issuer too: log in as somebody made up, in a browser or by `headgate login`
   headgate dev --listen 127.0.0.1:0 --admin 127.0.0.1:0 -o json      for scripts: free ports, one line when ready
 
 The manifests pass the same validation as in a cluster. Nothing is left behind after Ctrl-C.
 The embedded Kafka cannot look up times: --from with a time begins with the next record.";
+
+/// Where the test issuer listens, unless told otherwise.
+const DEV_ISSUER_ADDRESS: &str = "127.0.0.1:8082";
 
 /// Arguments of `headgate dev`.
 #[derive(Debug, Args)]
@@ -36,6 +40,11 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "ADDRESS", default_value = DEV_ADMIN_ADDRESS)]
     pub(crate) admin: SocketAddr,
 
+    /// Run a test issuer, FOR DEVELOPMENT ONLY: endpoints that take tokens take those of people whom everybody can be
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = DEV_ISSUER_ADDRESS,
+          value_parser = of_this_machine)]
+    pub(crate) oidc: Option<SocketAddr>,
+
     /// Produce no sample events
     #[arg(long)]
     pub(crate) no_demo: bool,
@@ -47,6 +56,15 @@ pub(crate) struct DevArgs {
     /// What to print when everything is ready
     #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
     pub(crate) output: DevOutput,
+}
+
+/// An issuer that asks for no password must not be reachable from elsewhere.
+fn of_this_machine(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(address),
+        Ok(_) => Err("the test issuer listens on this machine only: 127.0.0.1 or [::1], and a port".to_owned()),
+        Err(_) => Err("write it as 127.0.0.1:PORT".to_owned()),
+    }
 }
 
 /// What `headgate dev` prints when everything is ready.

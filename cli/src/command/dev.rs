@@ -4,16 +4,18 @@ use crate::args::{DevArgs, DevOutput};
 use crate::dev::Kafka;
 use crate::dev::announce::{Ready, ReadyStream};
 use crate::dev::demo::{self, Subject};
+use crate::dev::issuer::TestIssuer;
 use crate::dev::keys::KeyFolder;
 use crate::dev::manifest::{Surroundings, documents, endpoints, gateway_config};
 use crate::interruption::interruption;
 use crate::kafka::Producer;
 use crate::output::{Output, notice};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use headgate_gateway::{App, BuildError, Config};
 use headgate_operator::model::Endpoint;
 use headgate_process::telemetry::{self, LogFormat};
 use headgate_wire::config::Properties;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -34,11 +36,13 @@ pub(crate) fn run(args: &DevArgs) -> anyhow::Result<ExitCode> {
 
 async fn serve(args: &DevArgs) -> anyhow::Result<()> {
     let mut stop = std::pin::pin!(interruption()?);
-    let endpoints = endpoints(&documents(&args.files)?)?;
+    let endpoints = endpoints(&documents(&args.files, args.oidc.is_some())?)?;
     let topics: Vec<String> = endpoints.iter().map(|endpoint| endpoint.kafka.topic.to_string()).collect();
     let kafka = Kafka::start(args.kafka.as_deref(), &topics).await?;
     let keys = KeyFolder::create().context("failed to make a folder for the digests of the keys")?;
-    let (configs, streams) = configure(args, &endpoints, &kafka, &keys)?;
+    let issuer = issuer(args, &endpoints).await?;
+    let issuer_url = issuer.as_ref().map(|issuer| issuer.url().to_owned());
+    let (configs, streams) = configure((args, issuer_url.clone()), &endpoints, &kafka, &keys)?;
 
     let app = App::build(configs).await.map_err(explained)?;
     let ready = Ready {
@@ -47,12 +51,20 @@ async fn serve(args: &DevArgs) -> anyhow::Result<()> {
         admin: app.admin_address(),
         kafka: kafka.bootstrap_servers(),
         embedded: matches!(kafka, Kafka::Embedded(_)),
+        issuer: issuer_url,
         program: std::env::args().next().unwrap_or_else(|| "headgate".to_owned()),
     };
     let readiness = app.readiness();
     let shutdown = CancellationToken::new();
     let mut running = std::pin::pin!(app.run(shutdown.clone()));
     let mut demo = JoinSet::new();
+    if let Some(issuer) = issuer {
+        demo.spawn(async move {
+            if let Err(error) = issuer.run().await {
+                notice(format_args!("the test issuer has ended: {error}"));
+            }
+        });
+    }
 
     let became_ready = tokio::select! {
         result = running.as_mut() => return Ok(result?),
@@ -73,8 +85,24 @@ async fn serve(args: &DevArgs) -> anyhow::Result<()> {
     running.await.context("failed to end the admin port")
 }
 
+/// The test issuer, if one is wanted; its tokens are for everybody here who takes tokens.
+async fn issuer(args: &DevArgs, endpoints: &[Endpoint]) -> anyhow::Result<Option<TestIssuer>> {
+    let Some(address) = args.oidc else { return Ok(None) };
+    let audiences = endpoints.iter().filter_map(|endpoint| endpoint.auth.tokens());
+    let audiences: BTreeSet<String> = audiences.flat_map(|tokens| tokens.rules.audiences.iter().cloned()).collect();
+    if audiences.is_empty() {
+        bail!(
+            "no endpoint here takes tokens: set auth.mode to OIDC or ApiKeyOrOIDC in a manifest, or leave --oidc out"
+        );
+    }
+    let issuer = TestIssuer::bind(address, audiences.into_iter().collect()).await;
+    let issuer =
+        issuer.with_context(|| format!("failed to listen on {address}; choose another one: --oidc=127.0.0.1:0"))?;
+    Ok(Some(issuer))
+}
+
 fn configure(
-    args: &DevArgs,
+    (args, issuer): (&DevArgs, Option<String>),
     endpoints: &[Endpoint],
     kafka: &Kafka,
     keys: &KeyFolder,
@@ -85,6 +113,7 @@ fn configure(
         properties: Properties(properties.collect()),
         listen: args.listen,
         admin: args.admin,
+        issuer,
     };
     let mut configs = Vec::new();
     let mut streams = Vec::new();
@@ -94,7 +123,8 @@ fn configure(
         let config = gateway_config(endpoint, &surroundings, keys_file);
         configs.push(Config::load(config, Vec::new()).with_context(|| format!("the stream `{app}` cannot run here"))?);
         let (topic, anonymous) = (endpoint.kafka.topic.to_string(), endpoint.public_access.anonymous);
-        streams.push(ReadyStream { app, topic, anonymous, keys: issued });
+        let takes_tokens = endpoint.auth.tokens().is_some();
+        streams.push(ReadyStream { app, topic, anonymous, takes_tokens, keys: issued });
     }
     Ok((configs, streams))
 }

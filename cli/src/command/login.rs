@@ -44,6 +44,10 @@ pub(crate) fn run(args: LoginArgs) -> anyhow::Result<ExitCode> {
         let login = log_in(&http, &provider, request, &args).await?;
         store.save(&login)?;
         tell(&login);
+        let audiences: Vec<&str> = target.audiences.iter().map(String::as_str).collect();
+        if let Err(problem) = newest(vec![login], Some(&provider.issuer), &audiences) {
+            notice(format_args!("warning: {problem}"));
+        }
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -66,7 +66,7 @@ fn mode(args: &EventArgs) -> anyhow::Result<Mode> {
 }
 
 fn topic_of(app: &str, args: &PublishArgs) -> anyhow::Result<String> {
-    let documents = crate::dev::manifest::documents(&args.files)?;
+    let documents = crate::dev::manifest::documents(&args.files, true)?;
     let spec = documents.iter().map(|document| &document.value["spec"]).find(|spec| spec["app"] == app);
     let topic = spec.and_then(|spec| spec["topic"].as_str());
     topic.map(str::to_owned).with_context(|| format!("no manifest has the app `{app}`: name its --topic, or a --file"))

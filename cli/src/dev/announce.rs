@@ -14,6 +14,8 @@ pub(crate) struct ReadyStream {
     pub(crate) topic: String,
     /// Anyone may read.
     pub(crate) anonymous: bool,
+    /// It takes tokens of the issuer.
+    pub(crate) takes_tokens: bool,
     /// Keys of this run.
     pub(crate) keys: Vec<IssuedKey>,
 }
@@ -31,6 +33,8 @@ pub(crate) struct Ready {
     pub(crate) kafka: String,
     /// Kafka is in this process.
     pub(crate) embedded: bool,
+    /// URL of the test issuer.
+    pub(crate) issuer: Option<String>,
     /// How this program was called.
     pub(crate) program: String,
 }
@@ -41,6 +45,8 @@ struct Line<'r> {
     streams: Vec<LineStream<'r>>,
     kafka: &'r str,
     admin: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'r str>,
 }
 
 #[derive(Serialize)]
@@ -51,7 +57,8 @@ struct LineStream<'r> {
 }
 
 impl Ready {
-    /// One line for scripts: `{"streams":[{"app","url","key"}],"kafka","admin"}`; `key` is null where none was made.
+    /// One line for scripts: `{"streams":[{"app","url","key"}],"kafka","admin"}`; `key` is null where none was made, and
+    /// `issuer` follows where there is one.
     pub(crate) fn to_json(&self) -> serde_json::Result<String> {
         let streams = self.streams.iter().map(|stream| LineStream {
             app: &stream.app,
@@ -59,7 +66,8 @@ impl Ready {
             key: stream.keys.first().map(|key| key.text.as_str()),
         });
         let admin = format!("http://{}", reachable(self.admin));
-        serde_json::to_string(&Line { streams: streams.collect(), kafka: &self.kafka, admin })
+        let issuer = self.issuer.as_deref();
+        serde_json::to_string(&Line { streams: streams.collect(), kafka: &self.kafka, admin, issuer })
     }
 
     /// Addresses, keys, and commands to try.
@@ -75,6 +83,9 @@ impl Ready {
         let kind = if self.embedded { "embedded, in memory" } else { "yours" };
         let _ = writeln!(text, "Kafka\n  {}  ({kind})", self.kafka);
         let _ = writeln!(text, "Probes and metrics\n  http://{}\n", reachable(self.admin));
+        if let Some(issuer) = &self.issuer {
+            self.people(&mut text, issuer);
+        }
         if let Some(stream) = self.streams.first() {
             self.suggestions(&mut text, stream);
         }
@@ -97,6 +108,16 @@ impl Ready {
         let kafka = &self.kafka;
         let _ =
             writeln!(text, "  {program} publish --kafka {kafka} --topic {} '{{\"hello\":\"world\"}}'\n", stream.topic);
+    }
+
+    fn people(&self, text: &mut String, issuer: &str) {
+        let program = &self.program;
+        let _ = writeln!(text, "TEST ISSUER, FOR DEVELOPMENT ONLY: nobody is asked for a password\n  {issuer}");
+        let _ = writeln!(text, "  {program} login {issuer}");
+        for stream in self.streams.iter().filter(|stream| stream.takes_tokens) {
+            let _ = writeln!(text, "  {program} stream {} --issuer {issuer}", self.url(stream));
+        }
+        text.push('\n');
     }
 
     fn url(&self, stream: &ReadyStream) -> String {
@@ -133,13 +154,20 @@ mod tests {
     use super::*;
 
     fn ready(listen: &str, keys: Vec<IssuedKey>) -> Ready {
-        let stream = ReadyStream { app: "orders".to_owned(), topic: "shop.orders".to_owned(), anonymous: false, keys };
+        let stream = ReadyStream {
+            app: "orders".to_owned(),
+            topic: "shop.orders".to_owned(),
+            anonymous: false,
+            takes_tokens: true,
+            keys,
+        };
         Ready {
             streams: vec![stream],
             listen: listen.parse().unwrap(),
             admin: "127.0.0.1:9090".parse().unwrap(),
             kafka: "127.0.0.1:4711".to_owned(),
             embedded: true,
+            issuer: None,
             program: "target/release/headgate".to_owned(),
         }
     }
@@ -163,6 +191,18 @@ mod tests {
         assert!(text.contains("target/release/headgate stream orders\n"), "{text}");
         assert!(text.contains("curl -N -H 'Accept: text/event-stream' -H \"Authorization: Bearer $HEADGATE_KEY\""));
         assert!(text.contains("ws://127.0.0.1:8080/orders"), "{text}");
+    }
+
+    #[test]
+    fn the_test_issuer_says_loudly_what_it_is_and_how_to_log_in() {
+        let mut ready = ready("127.0.0.1:8080", vec![]);
+        assert!(!ready.to_text().contains("DEVELOPMENT ONLY"));
+        ready.issuer = Some("http://127.0.0.1:8082".to_owned());
+        let text = ready.to_text();
+        assert!(text.contains("DEVELOPMENT ONLY"), "{text}");
+        assert!(text.contains("headgate login http://127.0.0.1:8082\n"), "{text}");
+        assert!(text.contains("stream http://127.0.0.1:8080/orders --issuer http://127.0.0.1:8082\n"), "{text}");
+        assert!(ready.to_json().unwrap().contains(r#""issuer":"http://127.0.0.1:8082"}"#));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anyhow::bail;
 use headgate_operator::Settings;
 use headgate_operator::model::Endpoint;
 use headgate_wire::GatewayConfig;
-use headgate_wire::config::Properties;
+use headgate_wire::config::{Properties, SigningAlgorithm};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +20,8 @@ const BUILT_IN: [(&str, &str); 2] = [
     ("examples/minimal.yaml", include_str!("../../../examples/minimal.yaml")),
     ("examples/sensors.yaml", include_str!("../../../examples/sensors.yaml")),
 ];
+/// The example that is added for the test issuer.
+const FOR_PEOPLE: (&str, &str) = ("my-orders.yaml", include_str!("issuer/my-orders.yaml"));
 /// How long a stopping gateway takes here: nobody waits for another one to take over.
 const DRAIN_SECONDS: u32 = 1;
 
@@ -34,16 +36,18 @@ pub(crate) struct Surroundings {
     pub(crate) listen: SocketAddr,
     /// Where probes connect.
     pub(crate) admin: SocketAddr,
+    /// The test issuer, which takes the place of every other one.
+    pub(crate) issuer: Option<String>,
 }
 
-/// The manifests of these files, or the built-in examples if there are none.
-pub(crate) fn documents(files: &[PathBuf]) -> Result<Vec<Document>, ManifestError> {
+/// The manifests of these files, or the built-in examples if there are none; one of those is for people who log in.
+pub(crate) fn documents(files: &[PathBuf], for_people: bool) -> Result<Vec<Document>, ManifestError> {
     let mut documents = Vec::new();
     for file in files {
         documents.extend(manifest::read(file)?);
     }
     if files.is_empty() {
-        for (name, text) in BUILT_IN {
+        for (name, text) in BUILT_IN.into_iter().chain(for_people.then_some(FOR_PEOPLE)) {
             documents.extend(manifest::parse(name, text)?);
         }
     }
@@ -93,6 +97,11 @@ pub(crate) fn gateway_config(endpoint: &Endpoint, surroundings: &Surroundings, k
     config.kafka.tls = None;
     config.kafka.sasl = None;
     config.listeners.tls = None;
+    if let (Some(oidc), Some(issuer)) = (&mut config.auth.oidc, &surroundings.issuer) {
+        oidc.issuer_url.clone_from(issuer);
+        (oidc.ca_file, oidc.jwks_file) = (None, None);
+        oidc.algorithms = vec![SigningAlgorithm::ES256];
+    }
     config.drain_seconds = DRAIN_SECONDS;
     config
 }
@@ -103,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_built_in_examples_are_valid_and_one_of_them_is_open() {
-        let endpoints = endpoints(&documents(&[]).unwrap()).unwrap();
+        let endpoints = endpoints(&documents(&[], false).unwrap()).unwrap();
         let open: Vec<_> = endpoints.iter().map(|e| (e.app.as_str(), e.public_access.anonymous)).collect();
         assert_eq!(open, [("orders", false), ("sensors", true)]);
     }
@@ -117,6 +126,7 @@ mod tests {
             properties: Properties::default(),
             listen: ([127, 0, 0, 1], 1).into(),
             admin: ([127, 0, 0, 1], 2).into(),
+            issuer: None,
         };
         let config = gateway_config(&endpoint, &surroundings, "/tmp/keys.json".into());
         assert_eq!(
@@ -126,6 +136,22 @@ mod tests {
         assert_eq!((config.kafka.tls, config.kafka.sasl, config.listeners.tls), (None, None, None));
         assert_eq!((config.listeners.stream.port(), config.listeners.admin.port()), (1, 2));
         assert_eq!((config.auth.keys_file, config.auth.ticket_key_file), (Some("/tmp/keys.json".into()), None));
+    }
+
+    #[test]
+    fn the_test_issuer_takes_the_place_of_the_one_in_the_manifest_and_the_audiences_stay() {
+        let documents = documents(&[], true).unwrap();
+        let endpoints = endpoints(&documents).unwrap();
+        let endpoint = endpoints.iter().find(|endpoint| endpoint.app.as_str() == "my-orders").unwrap();
+        let surroundings = Surroundings {
+            bootstrap_servers: "127.0.0.1:4711".to_owned(),
+            properties: Properties::default(),
+            listen: ([127, 0, 0, 1], 1).into(),
+            admin: ([127, 0, 0, 1], 2).into(),
+            issuer: Some("http://127.0.0.1:8082".to_owned()),
+        };
+        let oidc = gateway_config(endpoint, &surroundings, "/tmp/keys.json".into()).auth.oidc.unwrap();
+        assert_eq!((oidc.issuer_url.as_str(), oidc.audiences), ("http://127.0.0.1:8082", vec!["my-orders".to_owned()]));
     }
 
     #[test]

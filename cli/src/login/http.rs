@@ -108,7 +108,7 @@ pub(super) fn is_secure(url: &str) -> bool {
 }
 
 /// Fields as `application/x-www-form-urlencoded`, also for a query.
-pub(super) fn encode(fields: &[(&str, &str)]) -> String {
+pub(crate) fn encode(fields: &[(&str, &str)]) -> String {
     let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
     fields.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect::<Vec<_>>().join("&")
 }

@@ -179,17 +179,18 @@ impl Following<'_> {
             let received = tokio::select! {
                 biased;
                 () = stop.as_mut() => return Over::Done,
+                // Before the socket, which may always have something.
+                message = self.plan.renewing.message() => {
+                    if let Err(error) = socket.send(Message::text(message)).await {
+                        return Over::Ended(End::Lost(error.to_string()));
+                    }
+                    continue;
+                }
                 received = socket.next() => received,
                 // Only when nothing else is ready: many events share one write to the terminal or pipe.
                 () = std::future::ready(()), if self.output.has_pending() => {
                     if let Err(error) = self.output.flush() {
                         return self.unwritable(&error).map_or_else(Over::Failed, |_| Over::Done);
-                    }
-                    continue;
-                }
-                message = self.plan.renewing.message() => {
-                    if let Err(error) = socket.send(Message::text(message)).await {
-                        return Over::Ended(End::Lost(error.to_string()));
                     }
                     continue;
                 }

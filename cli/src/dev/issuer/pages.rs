@@ -1,0 +1,54 @@
+//! What a browser sees. Everything that comes from outside is escaped.
+
+use super::people::PEOPLE;
+
+const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+<title>Test issuer of headgate dev</title><style>body{font:1.1rem system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}\
+button{display:block;width:100%;margin:.6rem 0;padding:.8rem;font:inherit;text-align:left;cursor:pointer}\
+input{font:inherit;padding:.5rem}b{color:#b00}</style>";
+const WARNING: &str = "<p><b>For development only.</b> This issuer asks nobody for a password.";
+
+/// A form with one button per person; it is sent to the address of the page.
+pub(super) fn people(heading: &str, before: &str) -> String {
+    let buttons: Vec<String> = PEOPLE
+        .iter()
+        .map(|person| format!("<button name=\"user\" value=\"{}\">{}</button>", person.subject, escape(person.name)))
+        .collect();
+    format!("{HEAD}<h1>{}</h1><form method=\"post\">{before}{}</form>{WARNING}", escape(heading), buttons.concat())
+}
+
+/// The field for a device's code.
+pub(super) fn code_field(code: &str) -> String {
+    format!("<label>Code <input name=\"user_code\" value=\"{}\" autofocus></label>", escape(code))
+}
+
+/// A sentence.
+pub(super) fn words(text: &str) -> String {
+    format!("{HEAD}<p>{}{WARNING}", escape(text))
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_from_outside_stays_a_value() {
+        let field = code_field("\"><script>alert(1)</script>");
+        assert!(!field.contains("<script>") && !field.contains("\"><s"), "{field}");
+    }
+}
