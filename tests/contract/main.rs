@@ -3,6 +3,7 @@
 
 mod access;
 mod closing;
+mod credential_matrix;
 mod draining;
 mod events;
 mod guesses;
