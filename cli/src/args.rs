@@ -18,7 +18,7 @@ pub(crate) use keys::{KeyIssueArgs, KeyPermission, KeyRevokeArgs, KeyRotateArgs,
 pub(crate) use lint::{LintArgs, LintOutput};
 pub(crate) use login::{LoginArgs, LogoutArgs, TokenArgs};
 pub(crate) use publish::{EventArgs, PublishArgs};
-pub(crate) use stream::{StreamArgs, StreamOutput};
+pub(crate) use stream::{AccessArgs, StreamArgs, StreamOutput};
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::{OsStr, OsString};

@@ -66,7 +66,7 @@ pub(crate) enum AccessError {
     )]
     NoUsableKey(String),
     /// A mode with tokens only.
-    #[error("{0} accepts tokens only: give one with HEADGATE_TOKEN or --token")]
+    #[error("{0} accepts tokens only: run headgate login {0}, or give one with HEADGATE_TOKEN or --token")]
     TokensOnly(String),
     /// Which of several.
     #[error("{endpoint} has several keys: name one of {names}")]
@@ -254,7 +254,10 @@ mod tests {
         assert_eq!(reading_key(&open, None).unwrap(), None);
         let oidc = json!({ "mode": "OIDC", "oidc": { "issuerURL": "https://id.example.com", "audiences": ["a"] } });
         let error = reading_key(&endpoint(&oidc, &json!([])), None).unwrap_err().to_string();
-        assert_eq!(error, "orders accepts tokens only: give one with HEADGATE_TOKEN or --token");
+        assert_eq!(
+            error,
+            "orders accepts tokens only: run headgate login orders, or give one with HEADGATE_TOKEN or --token"
+        );
     }
 
     #[test]

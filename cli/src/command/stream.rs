@@ -1,10 +1,12 @@
 //! `headgate stream`: from arguments to a plan, then follow it.
 
+mod as_whom;
+
 use crate::args::{DEFAULT_SERVER, DEV_STREAM_ADDRESS, StreamArgs, StreamOutput};
 use crate::cluster::access::{AccessError, reading_key};
 use crate::cluster::{Cluster, ClusterError};
 use crate::interruption::interruption;
-use crate::login::{Http, Renewal, SelectError, Store, newest};
+use crate::login::Renewal;
 use crate::output::{Output, notice};
 use crate::stream::client::{Plan, Summary, follow};
 use crate::stream::local::{self, Local};
@@ -12,9 +14,7 @@ use crate::stream::{
     Credential, Failure, FailureKind, Given, Query, Renewing, Route, Style, choose, connector, from_key,
     install_provider, resolve,
 };
-use headgate_crds::StreamEndpoint;
-use headgate_crds::types::Audience;
-use headgate_crds::v1alpha1::AuthMode;
+use as_whom::{login_at, login_for, logins};
 use headgate_wire::endpoints::ALIAS_PATH;
 use http::Uri;
 use jiff::tz::TimeZone;
@@ -152,7 +152,8 @@ async fn anywhere(args: &StreamArgs) -> Result<Found, Failure> {
 
 fn of_server(args: &StreamArgs, server: &str) -> Result<Found, Failure> {
     let address = resolve(args.target.as_deref(), server, &query(args)).map_err(usage)?;
-    let renewal = args.access.issuer.as_deref().map(|issuer| of_login(args, issuer, &[])).transpose()?;
+    let issuer = args.access.issuer.as_deref();
+    let renewal = issuer.map(|issuer| login_at(&args.access, &logins()?, issuer, &[])).transpose()?;
     let credential = if renewal.is_some() { Credential::Anonymous } else { given(args)? };
     Ok(Found { address, route: Route::Direct, credential, renewal })
 }
@@ -170,7 +171,7 @@ async fn of_cluster(args: &StreamArgs, cluster: &Cluster) -> Result<Found, Failu
     let named = args.key_name.is_some() || args.access.issuer.is_some();
     let explicit = if named { Credential::Anonymous } else { given(args)? };
     let decided = explicit != Credential::Anonymous || args.access.anonymous || args.key_name.is_some();
-    let renewal = if decided { None } else { login_for(args, &endpoint)? };
+    let renewal = if decided { None } else { login_for(&args.access, &logins()?, &endpoint)? };
     let credential = if explicit != Credential::Anonymous || args.access.anonymous || renewal.is_some() {
         explicit
     } else {
@@ -192,33 +193,6 @@ async fn of_cluster(args: &StreamArgs, cluster: &Cluster) -> Result<Found, Failu
         credential,
         renewal,
     })
-}
-
-/// The login at an endpoint's provider, or at `--issuer`. One that nobody asked for may be missing where a key will do.
-fn login_for(args: &StreamArgs, endpoint: &StreamEndpoint) -> Result<Option<Renewal>, Failure> {
-    let oidc = endpoint.spec.auth.oidc.as_ref();
-    let own = oidc.and_then(|oidc| oidc.issuer_url.as_ref()).map(ToString::to_string);
-    let audiences = oidc.map_or(&[][..], |oidc| &oidc.audiences);
-    let audiences: Vec<&str> = audiences.iter().map(Audience::as_str).collect();
-    match (args.access.issuer.as_deref(), own) {
-        (Some(issuer), _) => of_login(args, issuer, &audiences).map(Some),
-        (None, Some(issuer)) => {
-            let only_tokens = endpoint.spec.auth.mode == AuthMode::Oidc && !endpoint.spec.public_access.anonymous;
-            match of_login(args, &issuer, &audiences) {
-                Err(failure) if failure.kind == FailureKind::Refused && !only_tokens => Ok(None),
-                outcome => outcome.map(Some),
-            }
-        }
-        (None, None) => Ok(None),
-    }
-}
-
-fn of_login(args: &StreamArgs, issuer: &str, audiences: &[&str]) -> Result<Renewal, Failure> {
-    let store = Store::of_this_user(|name| std::env::var(name).ok()).map_err(usage)?;
-    let login = newest(store.logins().map_err(usage)?, Some(issuer), audiences);
-    let login =
-        login.map_err(|error: SelectError| Failure { kind: FailureKind::Refused, message: error.to_string() })?;
-    Ok(Renewal::new(Http::new(args.access.ca_cert.as_deref()).map_err(usage)?, store, login))
 }
 
 /// The credential of the command line or the environment.
