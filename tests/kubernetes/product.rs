@@ -5,4 +5,5 @@ mod follower;
 mod kafka_conditions;
 mod keys;
 mod no_loss;
+mod service_accounts;
 mod stage;
