@@ -4,5 +4,6 @@ mod first_event;
 mod follower;
 mod kafka_conditions;
 mod keys;
+mod lifecycle;
 mod no_loss;
 mod stage;
