@@ -64,6 +64,22 @@ impl Deref for Shared {
     }
 }
 
+/// A cluster of its own for a test that keeps the whole machine busy: no other test has the shared one meanwhile.
+#[derive(Debug)]
+pub struct Alone {
+    cluster: Cluster,
+    #[expect(dead_code, reason = "it is held, not read")]
+    guard: Guard,
+}
+
+impl Deref for Alone {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
 #[derive(Debug)]
 #[expect(dead_code, reason = "they are held, not read")]
 enum Guard {
@@ -87,6 +103,16 @@ impl Cluster {
         if let Some(kubeconfig) = tools::kubeconfig_of_an_existing_cluster() {
             return Ok(Self { kubeconfig, own: None, our_images: OnceCell::new() });
         }
+        Self::of_our_own(nodes).await
+    }
+
+    /// A control plane only, always of our own, and nothing else going on: for what nobody wants on an existing cluster.
+    pub async fn alone() -> Result<Alone> {
+        let guard = Guard::Writing(CALM.write().await);
+        Ok(Alone { cluster: Self::of_our_own(0).await?, guard })
+    }
+
+    async fn of_our_own(nodes: u8) -> Result<Self> {
         let own = Own::start(nodes).await?;
         let kubeconfig = own.control_plane.kubeconfig();
         Ok(Self { kubeconfig, own: Some(Mutex::new(own)), our_images: OnceCell::new() })
