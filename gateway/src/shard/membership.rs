@@ -140,10 +140,12 @@ impl<S: ClientSocket> Shard<S> {
     pub fn inbound(&mut self, id: ClientId, inbound: Result<Inbound, CloseReason>) {
         let now = self.now;
         let Some(client) = self.client(id) else { return };
-        if client.is_closing() {
-            // Whatever it is, even the answer to our close: nothing more is owed.
+        if let State::Closing { linger, .. } = &mut client.state {
+            // With the answer to our close, or after it a breach of the protocol, nothing more is owed but what is unsent:
+            // a client that broke the protocol with its close frame has not had ours yet.
             if matches!(inbound, Ok(Inbound::Close(_)) | Err(_)) {
-                self.remove(id.index);
+                *linger = false;
+                self.attend(id.index);
             }
             return;
         }
