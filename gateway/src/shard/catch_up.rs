@@ -46,6 +46,9 @@ pub(super) struct CatchUp {
     pub reading: Reading,
     /// `Some(resumed)` until the ready message has been sent.
     pub ready_pending: Option<bool>,
+    /// Beginnings of the stream that the position takes into account. While these are more than the shard has heard of,
+    /// the client waits: what the shard has in memory does not belong to its position.
+    pub restarts: u64,
     pub last_progress: Millis,
 }
 
