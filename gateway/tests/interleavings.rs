@@ -183,6 +183,21 @@ fn a_client_that_knows_that_its_topic_began_again_is_not_told_so_by_its_shard() 
 }
 
 #[test]
+fn a_client_is_not_told_that_it_resumed_before_its_replay_knows_what_retention_took() {
+    let mut world = World::new(600, 50_000, SlowClient::Disconnect, 1);
+    world.topic.produce(0, 40, 100);
+    world.read_live(40);
+    world.topic.retain(0, 50);
+    world.connect_at(vec![0; PARTITIONS]);
+    world.give_all_room();
+    world.replays_wait();
+    world.turn(3);
+    world.settle();
+    world.assert_everybody_is_up_to_date();
+    assert_eq!(world.clients[0].resumed, Some(false));
+}
+
+#[test]
 fn a_client_that_joins_in_the_middle_of_a_sweep_keeps_what_the_others_have_already() {
     let mut world = World::new(600, 1000, SlowClient::SkipWithGap, 1);
     world.connect_earliest(false);

@@ -187,6 +187,13 @@ impl World {
         }
     }
 
+    /// Replays wait for Kafka, and give back the credits that they took to see whether they are still wanted.
+    pub fn replays_wait(&mut self) {
+        for batch in self.replays.return_credits() {
+            self.shard.replayed(batch);
+        }
+    }
+
     pub fn tick(&mut self, milliseconds: u64) {
         self.now += milliseconds;
         self.shard.set_time(Millis(self.now));
