@@ -37,6 +37,8 @@ use self::own::{Own, archive};
 use crate::spawn::command;
 use crate::{images, tools};
 
+/// Nodes of the shared cluster: while one fails, pods can still be apart.
+const SHARED_NODES: u8 = 3;
 /// kubectl may wait for a rollout.
 const KUBECTL: Duration = Duration::from_mins(5);
 
@@ -118,7 +120,7 @@ impl Cluster {
         Ok(Self { kubeconfig, own: Some(Mutex::new(own)), our_images: OnceCell::new() })
     }
 
-    /// The cluster that the tests of this process share: two nodes, left alone as long as the returned value lives.
+    /// The cluster that the tests of this process share: three nodes, left alone as long as the returned value lives.
     pub async fn shared() -> Result<Shared> {
         let guard = Guard::Reading(CALM.read().await);
         Ok(Shared { cluster: the_shared_one().await?, guard })
@@ -237,7 +239,7 @@ impl Cluster {
 
 async fn the_shared_one() -> Result<&'static Cluster> {
     static SHARED: OnceCell<Cluster> = OnceCell::const_new();
-    SHARED.get_or_try_init(|| Cluster::start(2)).await
+    SHARED.get_or_try_init(|| Cluster::start(SHARED_NODES)).await
 }
 
 async fn client(kubeconfig: &Path) -> Result<Client> {

@@ -33,7 +33,6 @@ const STAGES: &str = include_str!("many/stages.yaml");
 const TAIL_LINES: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "figures for whoever reads the log of the tests")]
 async fn two_hundred_endpoints_applied_at_once_are_all_ready_with_a_small_operator() -> Result<()> {
     let cluster = Cluster::alone().await?;
     for crd in ["streamendpoints", "kafkaconnections"] {

@@ -6,4 +6,6 @@ mod kafka_conditions;
 mod keys;
 mod lifecycle;
 mod no_loss;
+#[cfg(feature = "nodes")]
+mod nodes;
 mod stage;
