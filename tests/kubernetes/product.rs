@@ -1,5 +1,6 @@
 //! The product in real pods: the chart, the operator, its gateways, clients, and everything that happens to them.
 
+mod command_line;
 mod first_event;
 mod follower;
 mod kafka_conditions;
