@@ -10,3 +10,4 @@ mod no_loss;
 #[cfg(feature = "nodes")]
 mod nodes;
 mod stage;
+mod tenants;
