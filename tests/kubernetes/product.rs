@@ -3,6 +3,7 @@
 mod command_line;
 mod first_event;
 mod follower;
+mod gateway_api;
 mod kafka_conditions;
 mod keys;
 mod lifecycle;
