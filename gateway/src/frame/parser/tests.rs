@@ -175,7 +175,7 @@ fn the_answer_to_our_close_is_found_behind_whatever_was_refused() {
         ("reserved bit", frame(0xc1, b"payload")),
         ("reserved opcode", frame(0x83, &[0x88; 300])),
         ("long ping", frame(0x89, &[0; 126])),
-        ("binary", frame(0x82, &[0x88; 70_000])),
+        ("binary", frame(0x82, "x".repeat(70_000).as_bytes())),
         ("not UTF-8", frame(0x81, b"\xff\xfe")),
         ("too large", frame(0x81, &[b'x'; 1001])),
         ("two length bytes for 3", [&[0x81, 0xfe, 0, 3][..], &MASK, b"abc"].concat()),
