@@ -122,9 +122,9 @@ fn a_stream_survives_a_restart_of_its_gateway_without_loss_or_repetition() {
     let bootstrap = kafka.ready["kafka"].as_str().unwrap();
     let gateway = |listen: &str| Dev::start(folder.path(), &["--listen", listen, "--no-demo", "--kafka", bootstrap]);
 
-    let first = gateway("127.0.0.1:0");
+    let listen = &address_to_keep();
+    let first = gateway(listen);
     let url = first.url("sensors").to_owned();
-    let listen = url.trim_start_matches("http://").split('/').next().unwrap();
     let mut client = headgate(&["stream", &url, "--anonymous", "--from", "earliest", "--metadata", "-o", "json"])
         .args(["-n", &EVENTS.to_string()])
         .stdout(Stdio::piped())
@@ -142,6 +142,14 @@ fn a_stream_survives_a_restart_of_its_gateway_without_loss_or_repetition() {
         assert_eq!(*offsets, (0..offsets.len() as i64).collect::<Vec<_>>(), "partition {partition}");
     }
     assert!(second.interrupt());
+}
+
+/// An address that nobody listens on, and whose port is never that of an outgoing connection: a client that keeps trying it
+/// while its gateway is away could be given this very port, and would keep the gateway from coming back.
+fn address_to_keep() -> String {
+    let first = std::process::id() % 12_000;
+    let mut addresses = (0..12_000).map(|further| format!("127.0.0.1:{}", 20_000 + (first + further) % 12_000));
+    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).unwrap()
 }
 
 /// Reads events and notes their offsets by partition.

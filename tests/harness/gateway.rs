@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long a gateway may take to be ready, and to stop after its drain window.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The configuration of an open stream: anyone may read, free ports, a short drain. Change what the test is about.
 #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "the text below is fixed, and every test reads it")]

@@ -19,9 +19,9 @@ const CLIENTS: usize = 8;
 const PARTITIONS: i32 = 3;
 /// Records that every client must have got between two kills, so that each hits a stream in full flow.
 const BETWEEN_KILLS: usize = 200;
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// Lines of each gateway's log that an error quotes.
-const QUOTED_LINES: usize = 40;
+const QUOTED_LINES: usize = 20;
 
 /// One gateway process, which keeps its ports over its lives.
 struct Replica {
@@ -177,9 +177,9 @@ async fn twenty_killed_gateways_cost_no_client_a_record_or_a_repeat() -> Result<
         anyhow::Ok(produced)
     };
     let outcome = tokio::try_join!(killing, try_join_all(following));
-    // The cause comes first: records of a run keep the beginning of an error.
+    // The cause stands at both ends: what keeps a record of a run cuts off the one or the other.
     let logs = || replicas.iter().map(Replica::log).collect::<Vec<_>>().join("\n");
-    let (produced, histories) = outcome.map_err(|error| anyhow!("{error:#}\n{}", logs()))?;
+    let (produced, histories) = outcome.map_err(|error| anyhow!("{error:#}\n{}\n{error:#}", logs()))?;
     for history in histories {
         assert_eq!(history.gaps, []);
         assert_eq!(history.numbers(), (0..produced).collect::<Vec<_>>());
