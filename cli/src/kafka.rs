@@ -9,12 +9,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How long a record may take until it is stored, in milliseconds; `-X message.timeout.ms=` changes it.
 const MESSAGE_TIMEOUT_MS: &str = "15000";
+/// How long a record waits for its answer until the user is told what it waits for.
+const SILENCE: Duration = Duration::from_secs(2);
 /// How long records may wait to share a request, in milliseconds.
 const LINGER_MS: &str = "5";
 /// How long an administrative request may take.
@@ -76,13 +78,16 @@ pub(crate) enum StoreError {
 
 /// The answer to one record, as it will arrive.
 #[derive(Debug)]
-pub(crate) struct Delivery(oneshot::Receiver<Result<Stored, KafkaError>>, LastComplaint);
+pub(crate) struct Delivery {
+    answer: oneshot::Receiver<Result<Stored, KafkaError>>,
+    connection: Arc<Mutex<Connection>>,
+}
 
 /// Stores records. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Producer {
     inner: Arc<ThreadedProducer<Deliveries>>,
-    complaint: LastComplaint,
+    connection: Arc<Mutex<Connection>>,
 }
 
 impl fmt::Debug for Producer {
@@ -91,19 +96,30 @@ impl fmt::Debug for Producer {
     }
 }
 
-type LastComplaint = Arc<Mutex<Option<String>>>;
+/// What is known of the connection to the brokers.
+#[derive(Debug, Default)]
+struct Connection {
+    /// What it last complained about.
+    complaint: Option<String>,
+    /// The user has heard what a record waits for.
+    told: bool,
+}
 
 /// Hands every delivery report to the one who waits for it, and keeps the last complaint of the connection.
-struct Deliveries(LastComplaint);
+struct Deliveries(Arc<Mutex<Connection>>);
 
 impl ClientContext for Deliveries {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(facility, "{message}");
     }
 
-    fn error(&self, _error: KafkaError, reason: &str) {
+    fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!("{reason}");
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        let mut connection = lock(&self.0);
+        // That no broker is left says less than why the last one is gone.
+        if connection.complaint.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            connection.complaint = Some(reason.to_owned());
+        }
     }
 }
 
@@ -128,10 +144,10 @@ impl Producer {
         for (name, value) in properties {
             config.set(name, value);
         }
-        let complaint = LastComplaint::default();
-        let inner = ThreadedProducer::from_config_and_context(&config, Deliveries(Arc::clone(&complaint)))
+        let connection = Arc::default();
+        let inner = ThreadedProducer::from_config_and_context(&config, Deliveries(Arc::clone(&connection)))
             .map_err(StoreError::Config)?;
-        Ok(Self { inner: Arc::new(inner), complaint })
+        Ok(Self { inner: Arc::new(inner), connection })
     }
 
     /// Queues a record; its fate is known when the delivery resolves.
@@ -147,22 +163,45 @@ impl Producer {
             base = base.key(key);
         }
         self.inner.send(base).map_err(|(cause, _)| StoreError::Record { cause, detail: String::new() })?;
-        Ok(Delivery(answer, Arc::clone(&self.complaint)))
+        Ok(Delivery { answer, connection: Arc::clone(&self.connection) })
     }
 }
 
 impl Delivery {
     /// Waits until the record is stored.
     pub(crate) async fn stored(self) -> Result<Stored, StoreError> {
-        match self.0.await {
-            Ok(Ok(stored)) => Ok(stored),
-            Ok(Err(cause)) => {
-                let last = self.1.lock().unwrap_or_else(PoisonError::into_inner).take();
-                Err(StoreError::Record { cause, detail: last.map(|last| format!(" ({last})")).unwrap_or_default() })
-            }
-            Err(_) => Err(StoreError::Closed),
-        }
+        let answer = self.answer.await;
+        judged(answer, &self.connection)
     }
+
+    /// The same; if it takes long, `tell` hears what is in the way, once for each producer.
+    pub(crate) async fn stored_or_told(mut self, tell: impl FnOnce(&str)) -> Result<Stored, StoreError> {
+        if let Ok(answer) = tokio::time::timeout(SILENCE, &mut self.answer).await {
+            return judged(answer, &self.connection);
+        }
+        let (told, complaint) = {
+            let mut connection = lock(&self.connection);
+            (std::mem::replace(&mut connection.told, true), connection.complaint.clone())
+        };
+        if !told {
+            tell(complaint.as_deref().unwrap_or("no broker has answered yet"));
+        }
+        self.stored().await
+    }
+}
+
+fn judged(
+    answer: Result<Result<Stored, KafkaError>, oneshot::error::RecvError>,
+    connection: &Mutex<Connection>,
+) -> Result<Stored, StoreError> {
+    answer.map_err(|_| StoreError::Closed)?.map_err(|cause| {
+        let complaint = lock(connection).complaint.take();
+        StoreError::Record { cause, detail: complaint.map(|words| format!(" ({words})")).unwrap_or_default() }
+    })
+}
+
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Creates the topics that do not exist yet, with the broker's default replication. Returns those that it created.
@@ -171,7 +210,7 @@ pub(crate) async fn create_missing_topics(
     topics: &[String],
     partitions: i32,
 ) -> Result<Vec<String>, StoreError> {
-    let admin = AdminClient::from_config_and_context(&client_config(bootstrap), Deliveries(LastComplaint::default()))
+    let admin = AdminClient::from_config_and_context(&client_config(bootstrap), Deliveries(Arc::default()))
         .map_err(StoreError::Config)?;
     let (admin, existing) = existing_topics(admin).await?;
     let missing: Vec<&String> = topics.iter().filter(|topic| !existing.contains(topic)).collect();

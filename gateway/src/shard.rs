@@ -98,6 +98,8 @@ pub struct Shard<S> {
     router: Router,
     recent: Recent,
     encoder: Encoder,
+    /// How often the stream has begun; before the first time, this shard knows no position.
+    restarts: u64,
     /// The stream's position after the step that is being encoded.
     after: Position,
     /// Views with frames that some member has not received, in turn.
@@ -133,6 +135,7 @@ impl<S: ClientSocket> Shard<S> {
             router: Router::default(),
             recent,
             encoder: Encoder::default(),
+            restarts: 0,
             after: Position::default(),
             to_sweep: VecDeque::new(),
             attention: VecDeque::new(),

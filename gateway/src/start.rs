@@ -1,4 +1,6 @@
 //! Where a client begins: from what it asks for to a position that every partition understands.
+//!
+//! The position is taken before the client is answered, so that nothing produced after the answer can be missed.
 
 use crate::endpoint::Endpoint;
 use crate::format::Gap;
@@ -18,13 +20,14 @@ impl Endpoint {
     /// 503 if only the brokers know, and they do not answer.
     pub async fn resolve(&self, from: Option<StartPosition>) -> Result<Start, Rejection> {
         let lookup = &self.source.lookup;
-        let begin = |position| Start::At { position, resumed: false, gaps: Vec::new() };
+        let (now, restarts) = self.source.status.standing();
+        let begin = |position| Start { position, resumed: false, gaps: Vec::new(), restarts };
         let from = from.unwrap_or(match self.config.wire.stream.start {
             config::Start::Latest => StartPosition::Latest,
             config::Start::Earliest => StartPosition::Earliest,
         });
         Ok(match from {
-            StartPosition::Latest => Start::Latest,
+            StartPosition::Latest => begin(now),
             StartPosition::Earliest => begin(lookup.watermarks().await.map_err(unavailable)?.low),
             StartPosition::Time(time) => begin(lookup.at_time(time.as_millisecond()).await.map_err(unavailable)?),
             StartPosition::Last(records) => begin(last(lookup, records).await?),
@@ -36,8 +39,9 @@ impl Endpoint {
     /// this gateway is behind, or the topic is not the one that the cursor was made for.
     async fn resume(&self, cursor: Cursor) -> Result<Start, Rejection> {
         let position = Position::from(cursor);
-        if self.source.status.position().reaches(&position) {
-            return Ok(Start::At { position, resumed: true, gaps: Vec::new() });
+        let (now, restarts) = self.source.status.standing();
+        if now.reaches(&position) {
+            return Ok(Start { position, resumed: true, gaps: Vec::new(), restarts });
         }
         let watermarks = self.source.lookup.watermarks().await.map_err(unavailable)?;
         let mut checked = Position::default();
@@ -52,7 +56,7 @@ impl Endpoint {
                 checked.set(partition, next);
             }
         }
-        Ok(Start::At { position: checked, resumed: true, gaps })
+        Ok(Start { position: checked, resumed: true, gaps, restarts })
     }
 }
 

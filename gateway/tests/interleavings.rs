@@ -16,8 +16,10 @@ mod topic;
 #[path = "interleavings/world.rs"]
 mod world;
 
+use headgate_gateway::position::Position;
 use headgate_wire::config::SlowClient;
 use proptest::prelude::*;
+use topic::{PARTITIONS, Topic};
 use world::World;
 
 /// One thing that happens.
@@ -113,6 +115,86 @@ fn a_client_that_is_ahead_of_this_gateway_waits_without_loss_or_repeat() {
     world.settle();
     world.assert_everybody_is_up_to_date();
     assert_eq!(world.clients[0].records(), 4);
+}
+
+/// A gateway that starts reads the newest records of a long topic only, and its shards hear of that in their own time.
+#[test]
+fn a_client_that_joins_before_its_shard_knows_where_the_stream_begins_gets_everything_from_its_position_on() {
+    for from_earliest in [true, false] {
+        let mut world = World::new(50_000, 50_000, SlowClient::Disconnect, 2);
+        world.topic.produce(0, 40, 10);
+        world.restart_at(Position::new(vec![30, 0, 0, 0]));
+        if from_earliest {
+            world.connect_earliest(false);
+        } else {
+            world.connect_latest(false);
+        }
+        world.turn(3);
+        world.hear_of_the_restart();
+        world.settle();
+        world.assert_everybody_is_up_to_date();
+        assert_eq!(world.clients[0].records(), if from_earliest { 40 } else { 10 });
+    }
+}
+
+#[test]
+fn a_client_without_a_cursor_gets_what_came_between_its_admission_and_its_arrival() {
+    let mut world = World::new(50_000, 50_000, SlowClient::Disconnect, 2);
+    world.topic.produce(0, 40, 10);
+    world.read_live(40);
+    let admitted = world.standing();
+    world.topic.produce(0, 3, 10);
+    world.read_live(3);
+    world.connect_with(admitted, false);
+    world.settle();
+    world.assert_everybody_is_up_to_date();
+    assert_eq!(world.clients[0].records(), 3);
+}
+
+#[test]
+fn a_client_whose_topic_begins_again_while_it_is_on_its_way_is_sent_back_with_1012() {
+    let mut world = World::new(50_000, 50_000, SlowClient::Disconnect, 2);
+    world.topic.produce(0, 40, 10);
+    world.read_live(40);
+    let taken = world.standing();
+    world.topic = Topic::new();
+    world.restart_at(Position::new(vec![0; PARTITIONS]));
+    world.hear_of_the_restart();
+    world.connect_with(taken, false);
+    world.topic.produce(0, 5, 10);
+    world.settle();
+    assert_eq!((world.clients[0].close_code, world.clients[0].records()), (Some(1012), 0));
+}
+
+#[test]
+fn a_client_that_knows_that_its_topic_began_again_is_not_told_so_by_its_shard() {
+    let mut world = World::new(50_000, 50_000, SlowClient::Disconnect, 2);
+    world.topic.produce(0, 40, 10);
+    world.read_live(40);
+    world.topic = Topic::new();
+    world.topic.produce(0, 5, 10);
+    world.restart_at(Position::new(vec![0; PARTITIONS]));
+    world.connect_latest(false);
+    world.turn(3);
+    world.hear_of_the_restart();
+    world.settle();
+    world.assert_everybody_is_up_to_date();
+    assert_eq!(world.clients[0].records(), 5);
+}
+
+#[test]
+fn a_client_is_not_told_that_it_resumed_before_its_replay_knows_what_retention_took() {
+    let mut world = World::new(600, 50_000, SlowClient::Disconnect, 1);
+    world.topic.produce(0, 40, 100);
+    world.read_live(40);
+    world.topic.retain(0, 50);
+    world.connect_at(vec![0; PARTITIONS]);
+    world.give_all_room();
+    world.replays_wait();
+    world.turn(3);
+    world.settle();
+    world.assert_everybody_is_up_to_date();
+    assert_eq!(world.clients[0].resumed, Some(false));
 }
 
 #[test]

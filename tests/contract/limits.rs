@@ -3,6 +3,7 @@
 use crate::raw::{Answer, Raw};
 use crate::stage::{SOON, Stage, bearer, config, issued, with_keys};
 use anyhow::Result;
+use futures_util::future::try_join_all;
 use headgate_tests::wait::eventually;
 
 const EVENTS: (&str, &str) = ("accept", "text/event-stream");
@@ -41,7 +42,7 @@ async fn a_full_gateway_answers_503_and_a_client_that_leaves_makes_room() -> Res
 /// W27
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_stream_whose_client_leaves_makes_room_at_once_and_not_at_the_next_ping() -> Result<()> {
-    // The harness pings every 25 s, which is more than this test waits.
+    // Pings come every 25 s, which is more than this test waits.
     let stage = Stage::with(|config| config.limits.max_connections = 1).await?;
     let mut events = stage.raw().await?;
     assert_eq!(events.get("/orders", &[EVENTS]).await?.status, 200);
@@ -96,15 +97,17 @@ async fn a_key_at_its_limit_gets_429_and_other_keys_do_not_notice() -> Result<()
 #[tokio::test(flavor = "multi_thread")]
 async fn more_handshakes_than_the_rate_get_429_with_retry_after_and_pass_later() -> Result<()> {
     let stage = Stage::with(|config| config.limits.handshakes_per_second = 5).await?;
-    let mut statuses = Vec::new();
     let mut clients = Vec::new();
-    // One connection each, opened before, so that the handshakes themselves come at once.
-    for _ in 0..30 {
+    // One connection each, opened before, and all requests sent before the first answer is read, so that the handshakes
+    // themselves come at once.
+    for _ in 0..60 {
         clients.push(stage.raw().await?);
     }
-    for client in &mut clients {
-        statuses.push(client.upgrade("/orders", &[]).await?.status);
-    }
+    let statuses = try_join_all(clients.iter_mut().map(async |client| {
+        let answer = client.upgrade("/orders", &[]).await?;
+        anyhow::Ok(answer.status)
+    }))
+    .await?;
     assert!(statuses.contains(&101) && statuses.contains(&429), "{statuses:?}");
     assert!(statuses.iter().all(|status| [101, 429].contains(status)), "{statuses:?}");
     admitted_again(&stage, &[]).await

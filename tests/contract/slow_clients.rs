@@ -2,7 +2,7 @@
 
 use crate::raw::{Frame, Raw};
 use crate::stage::{HEADGATE, PARTITIONS, SOON, Stage};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use headgate_tests::client::Seen;
 use headgate_tests::kafka::Record;
 use headgate_tests::wait::eventually;
@@ -24,6 +24,8 @@ const BATCH: usize = 16;
 const BATCHES: usize = 10;
 /// Larger than what the kernel takes of a frame for a client that stands still.
 const BIG_RECORD_BYTES: usize = 100_000;
+/// Far more of those than the ring and the kernel hold.
+const MOST_RECORDS: usize = 200;
 
 fn small_ring(config: &mut GatewayConfig) {
     config.stream.replay.ring_bytes = RING_BYTES;
@@ -96,19 +98,23 @@ async fn fifty_frozen_clients_change_nothing_for_the_rest_and_are_closed_with_10
 /// Fills the stream until the gateway has judged a client so often; gives how many records there are then.
 ///
 /// A client that stands at the end of what is evicted is judged and loses nothing, so a gap is certain the second time.
-/// Never more than one record is on its way, so that the judgement is seen as soon as it falls.
+/// Never more than one record is on its way, so that the judgement is seen as soon as it falls: a witness on each shard
+/// gets a record after its shard has judged by it.
 async fn fill_until_judged(stage: &Stage, times: usize) -> Result<usize> {
-    let mut records = 0;
-    eventually("the slow client to be judged", SOON, async || {
-        if stage.metric("records_received_total").await.is_ok_and(|received| received < records) {
-            return false;
+    let mut witnesses = Vec::new();
+    for _ in 0..std::thread::available_parallelism()?.get() {
+        witnesses.push(stage.raw().await?.open("/orders?format=raw", &[]).await?);
+    }
+    for records in 1..=MOST_RECORDS {
+        stage.kafka.produce([Record::new(&stage.topic, vec![b'x'; BIG_RECORD_BYTES])]).await?;
+        for witness in &mut witnesses {
+            witness.text().await?;
         }
-        records += 1;
-        stage.kafka.produce([Record::new(&stage.topic, vec![b'x'; BIG_RECORD_BYTES])]).await.is_ok()
-            && stage.metric("slow_clients_total").await.is_ok_and(|judged| judged >= times)
-    })
-    .await?;
-    Ok(records)
+        if stage.metric("slow_clients_total").await? >= times {
+            return Ok(records);
+        }
+    }
+    bail!("no client was judged {times} times by {MOST_RECORDS} records")
 }
 
 /// A client that stops in the middle of a big frame, is judged, and reads on to the last record. What it saw.

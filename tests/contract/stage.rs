@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub const PARTITIONS: i32 = 3;
 /// Far above what anything here takes on a quiet machine.
-pub const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_mins(1);
 /// The header that asks for our own envelope.
 pub const HEADGATE: (&str, &str) = ("sec-websocket-protocol", "headgate.v1");
 

@@ -37,6 +37,8 @@ use self::own::{Own, archive};
 use crate::spawn::command;
 use crate::{images, tools};
 
+/// Nodes of the shared cluster: while one fails, pods can still be apart.
+const SHARED_NODES: u8 = 3;
 /// kubectl may wait for a rollout.
 const KUBECTL: Duration = Duration::from_mins(5);
 
@@ -64,6 +66,22 @@ impl Deref for Shared {
     }
 }
 
+/// A cluster of its own for a test that keeps the whole machine busy: no other test has the shared one meanwhile.
+#[derive(Debug)]
+pub struct Alone {
+    cluster: Cluster,
+    #[expect(dead_code, reason = "it is held, not read")]
+    guard: Guard,
+}
+
+impl Deref for Alone {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
 #[derive(Debug)]
 #[expect(dead_code, reason = "they are held, not read")]
 enum Guard {
@@ -87,12 +105,22 @@ impl Cluster {
         if let Some(kubeconfig) = tools::kubeconfig_of_an_existing_cluster() {
             return Ok(Self { kubeconfig, own: None, our_images: OnceCell::new() });
         }
+        Self::of_our_own(nodes).await
+    }
+
+    /// A control plane only, always of our own, and nothing else going on: for what nobody wants on an existing cluster.
+    pub async fn alone() -> Result<Alone> {
+        let guard = Guard::Writing(CALM.write().await);
+        Ok(Alone { cluster: Self::of_our_own(0).await?, guard })
+    }
+
+    async fn of_our_own(nodes: u8) -> Result<Self> {
         let own = Own::start(nodes).await?;
         let kubeconfig = own.control_plane.kubeconfig();
         Ok(Self { kubeconfig, own: Some(Mutex::new(own)), our_images: OnceCell::new() })
     }
 
-    /// The cluster that the tests of this process share: two nodes, left alone as long as the returned value lives.
+    /// The cluster that the tests of this process share: three nodes, left alone as long as the returned value lives.
     pub async fn shared() -> Result<Shared> {
         let guard = Guard::Reading(CALM.read().await);
         Ok(Shared { cluster: the_shared_one().await?, guard })
@@ -211,7 +239,7 @@ impl Cluster {
 
 async fn the_shared_one() -> Result<&'static Cluster> {
     static SHARED: OnceCell<Cluster> = OnceCell::const_new();
-    SHARED.get_or_try_init(|| Cluster::start(2)).await
+    SHARED.get_or_try_init(|| Cluster::start(SHARED_NODES)).await
 }
 
 async fn client(kubeconfig: &Path) -> Result<Client> {

@@ -14,9 +14,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long a gateway may take to be ready, and to stop after its drain window.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 
-/// The configuration of an open stream: anyone may read, free ports, a short drain. Change what the test is about.
+/// The configuration of an open stream: anyone may read, free ports, a short drain, and patience with clients, who answer
+/// pings only while their test reads from them. Change what the test is about.
 #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "the text below is fixed, and every test reads it")]
 pub fn config(bootstrap: &str, topic: &str) -> GatewayConfig {
     let text = serde_json::json!({
@@ -26,7 +27,7 @@ pub fn config(bootstrap: &str, topic: &str) -> GatewayConfig {
         "auth": { "mode": "None" },
         "publicAccess": { "anonymous": true },
         "limits": { "maxConnections": 20000, "maxConnectionsPerAddress": 20000, "maxConnectionsPerKey": 20000,
-                    "handshakesPerSecond": 100_000 },
+                    "handshakesPerSecond": 100_000, "idleTimeoutSeconds": 600 },
         "drainSeconds": 1,
     });
     serde_json::from_value(text).expect("the configuration of the tests is valid")

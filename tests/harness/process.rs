@@ -171,16 +171,16 @@ mod tests {
     #[tokio::test]
     async fn lines_are_found_in_their_order() {
         let mut process = shell("echo one; echo two; echo three");
-        let second = process.line(Duration::from_secs(5), |line| line.starts_with('t')).await.unwrap();
+        let second = process.line(Duration::from_mins(1), |line| line.starts_with('t')).await.unwrap();
         assert_eq!(second, "two");
-        assert_eq!(process.line(Duration::from_secs(5), |_| true).await.unwrap(), "three");
-        assert!(process.exit(Duration::from_secs(5)).await.unwrap().success());
+        assert_eq!(process.line(Duration::from_mins(1), |_| true).await.unwrap(), "three");
+        assert!(process.exit(Duration::from_mins(1)).await.unwrap().success());
     }
 
     #[tokio::test]
     async fn an_error_quotes_the_log() {
         let mut process = shell("echo broken pipe dream >&2; exit 3");
-        let status = process.exit(Duration::from_secs(5)).await.unwrap();
+        let status = process.exit(Duration::from_mins(1)).await.unwrap();
         assert_eq!(status.code(), Some(3));
         let error = process.line(Duration::from_millis(200), |_| true).await.unwrap_err();
         assert!(format!("{error:#}").contains("broken pipe dream"), "{error:#}");

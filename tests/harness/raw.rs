@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// How long the gateway may take for one answer or frame.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 /// Any 16 bytes in base64.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// What RFC 6455 section 1.3 says the answer to that key is.

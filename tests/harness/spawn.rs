@@ -116,7 +116,7 @@ mod tests {
         let mut child = Guarded::start("sleep", sleeper).unwrap();
         assert!(child.exited().unwrap().is_none());
         child.signal(Signal::TERM).unwrap();
-        let status = child.wait(Duration::from_secs(5)).await.unwrap();
+        let status = child.wait(Duration::from_mins(1)).await.unwrap();
         assert!(!status.success());
     }
 

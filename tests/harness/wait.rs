@@ -54,7 +54,7 @@ mod tests {
     #[tokio::test]
     async fn a_condition_that_comes_true_ends_the_wait() {
         let mut looks = 0;
-        let outcome = eventually("the third look", Duration::from_secs(1), async || {
+        let outcome = eventually("the third look", Duration::from_mins(1), async || {
             looks += 1;
             looks == 3
         });

@@ -46,7 +46,7 @@ async fn a_group_is_listed_with_its_members() -> Result<()> {
     let mut config = kafka.client(Listener::Plaintext);
     let consumer: BaseConsumer = config.set("group.id", &group).set("client.id", "member").create()?;
     consumer.subscribe(&[&topic])?;
-    eventually("a stable group of one", Duration::from_secs(20), async || {
+    eventually("a stable group of one", Duration::from_mins(1), async || {
         consumer.poll(Duration::from_millis(20));
         let groups = kafka.list_groups().await.unwrap_or_default();
         groups.iter().any(|found| found.name == group && found.state == "Stable" && found.members == ["member"])

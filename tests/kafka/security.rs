@@ -13,7 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::{ClientConfig, ClientContext};
 
-const READ: Duration = Duration::from_secs(10);
+const READ: Duration = Duration::from_mins(1);
 
 async fn topic_with_one_record(kafka: &RealKafka) -> Result<String> {
     let topic = unique("orders");

@@ -5,6 +5,8 @@
 
 mod api;
 mod control_plane;
+#[cfg(target_os = "linux")]
+mod many;
 #[cfg(feature = "nodes")]
 mod nodes;
 #[cfg(all(feature = "pods", feature = "real-servers"))]

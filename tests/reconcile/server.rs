@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 const NAMESPACE: &str = "default";
 /// How long anything in this process may take.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 fn config_map(data: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": data})

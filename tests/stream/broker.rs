@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 static PLACES: Semaphore = Semaphore::const_new(2);
 

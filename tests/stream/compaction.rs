@@ -8,7 +8,7 @@ use headgate_tests::wait::eventually_ok;
 use std::time::Duration;
 
 /// Cleaners look every fifteen seconds.
-const COMPACTED: Duration = Duration::from_secs(50);
+const COMPACTED: Duration = Duration::from_mins(2);
 
 fn keyed(topic: &str, numbers: std::ops::Range<i64>) -> impl Iterator<Item = Record> {
     numbers.map(move |n| Record::new(topic, format!(r#"{{"n":{n}}}"#)).key(format!("{}", n % 7)))

@@ -15,6 +15,8 @@ const CLIENTS: usize = 1_000;
 /// one to the broker that it found there.
 const MOST_CONNECTIONS: usize = 4;
 
+const SOON: Duration = Duration::from_mins(1);
+
 /// W1. The gateway uses a listener that nobody else uses, so that its connections can be counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_clients_are_one_consumer_and_no_group_for_the_broker() -> Result<()> {
@@ -36,7 +38,9 @@ async fn a_thousand_clients_are_one_consumer_and_no_group_for_the_broker() -> Re
     kafka.produce_many(numbered("orders", 3, 0..30)).await?;
     readers[0].events(30).await?;
     let connections = || kafka.connections(Listener::SaslPlaintext);
-    assert!((1..=MOST_CONNECTIONS).contains(&connections()?), "{} connections for one client", connections()?);
+    let few = async || connections().is_ok_and(|count| (1..=MOST_CONNECTIONS).contains(&count));
+    // A busy broker may take a while to notice that a connection was given up for another one.
+    eventually("few connections for one client", SOON, few).await?;
 
     let url = gateway.url("/orders");
     let joining = stream::iter(1..CLIENTS).map(|_| Reader::open(&url)).buffer_unordered(50);
@@ -47,11 +51,13 @@ async fn a_thousand_clients_are_one_consumer_and_no_group_for_the_broker() -> Re
     }
     let opened = gateway.metric("headgate_gateway_connections{").await?;
     assert_eq!(opened as usize, CLIENTS);
-    assert!((1..=MOST_CONNECTIONS).contains(&connections()?), "{} connections for {CLIENTS} clients", connections()?);
+    eventually(format!("few connections for {CLIENTS} clients"), SOON, few).await?;
+    let replays = gateway.metric("headgate_gateway_replays_started_total").await?;
+    assert!(replays < 1.0, "{replays} replays for clients that begin with the next record");
     assert_eq!(kafka.list_groups().await?, [], "nobody may join a group or commit");
 
     drop(readers);
-    eventually("the clients to be forgotten", Duration::from_secs(20), async || {
+    eventually("the clients to be forgotten", SOON, async || {
         gateway.metric("headgate_gateway_connections{").await.is_ok_and(|open| open == 0.0)
     })
     .await?;

@@ -2,17 +2,16 @@
 
 use crate::broker::numbered;
 use crate::reader::{History, Reader};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use futures_util::future::try_join_all;
 use headgate_tests::gateway;
 use headgate_tests::kafka::{RealKafka, unique};
 use headgate_tests::ports::free_port;
 use headgate_tests::process::Process;
 use headgate_tests::wait::{eventually, eventually_ok};
+use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 const KILLS: usize = 20;
@@ -20,7 +19,9 @@ const CLIENTS: usize = 8;
 const PARTITIONS: i32 = 3;
 /// Records that every client must have got between two kills, so that each hits a stream in full flow.
 const BETWEEN_KILLS: usize = 200;
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
+/// Lines of each gateway's log that an error quotes.
+const QUOTED_LINES: usize = 20;
 
 /// One gateway process, which keeps its ports over its lives.
 struct Replica {
@@ -28,6 +29,8 @@ struct Replica {
     admin: SocketAddr,
     file: PathBuf,
     process: Process,
+    /// What its earlier lives have logged.
+    before: Vec<String>,
 }
 
 impl Replica {
@@ -42,7 +45,7 @@ impl Replica {
         // JSON is YAML.
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
         let process = Self::process(&file)?;
-        Ok(Self { stream, admin, file, process })
+        Ok(Self { stream, admin, file, process, before: Vec::new() })
     }
 
     fn process(file: &PathBuf) -> Result<Process> {
@@ -57,49 +60,94 @@ impl Replica {
             ensure!(status == 200, "{status} {body}");
             Ok(())
         });
-        outcome.await.with_context(|| self.process.stderr().join("\n"))
+        outcome.await.with_context(|| self.log())
+    }
+
+    /// The end of what all of its lives have logged.
+    fn log(&self) -> String {
+        let lines = [self.before.as_slice(), &self.process.stderr()].concat();
+        let end = &lines[lines.len().saturating_sub(QUOTED_LINES)..];
+        format!("the log of the gateway at {} ends with:\n{}", self.stream, end.join("\n"))
     }
 
     fn kill_and_start_again(&mut self) -> Result<()> {
         self.process.kill()?;
+        self.before.append(&mut self.process.stderr());
         self.process = Self::process(&self.file)?;
         Ok(())
     }
 }
 
-/// A client that goes to the other gateway whenever its own is gone, until it has seen `total` records.
-async fn follow(urls: [String; 2], start: usize, total: &AtomicUsize, seen: &AtomicUsize) -> Result<History> {
-    let mut history = Reader::open(&urls[start % 2]).await?.cut();
-    let mut connections = start;
-    let is_done = |history: &History| {
-        seen.store(history.events.len(), Ordering::Relaxed);
-        history.events.len() >= total.load(Ordering::Relaxed)
-    };
-    loop {
-        let url = &urls[connections % 2];
-        connections += 1;
-        // A gateway that is just starting refuses; the other one does not.
-        let Ok(mut reader) = Reader::resume(url, history.clone()).await else {
-            tokio::task::yield_now().await;
-            continue;
-        };
-        ensure!(reader.resumed, "connection {connections} lost something");
-        let closed = reader.until_closed_or(is_done).await?;
-        history = reader.cut();
-        if closed.is_none() {
-            return Ok(history);
+/// A client that goes to the other gateway whenever its own is gone.
+struct Follower<'t> {
+    number: usize,
+    urls: &'t [String; 2],
+    /// When it has seen as many records as this, it is done.
+    total: &'t Cell<usize>,
+    /// How many it has seen.
+    seen: &'t Cell<usize>,
+}
+
+impl Follower<'_> {
+    async fn follow(self, reader: Reader) -> Result<History> {
+        let mut reader = reader;
+        let mut other = self.number + 1;
+        loop {
+            let closed = reader.until_closed_or(|history| self.is_done(history)).await;
+            let closed = closed.with_context(|| format!("client {}", self.number))?;
+            let history = reader.cut();
+            if closed.is_none() {
+                return Ok(history);
+            }
+            // A gateway that is just starting refuses; the other one does not.
+            let urls = [0, 1].map(|further| self.urls[(other + further) % 2].clone());
+            other += 1;
+            reader = Reader::resume_at_any(&urls, history).await?;
+            ensure!(reader.resumed, "client {} was told of a loss after {}", self.number, reader.history);
         }
+    }
+
+    fn is_done(&self, history: &History) -> bool {
+        self.seen.set(history.events.len());
+        history.events.len() >= self.total.get()
     }
 }
 
 /// Produces until told to stop; returns how many records there are.
-async fn produce(kafka: &RealKafka, topic: &str, stop: &AtomicBool) -> Result<i64> {
+async fn produce(kafka: &RealKafka, topic: &str, stop: &Cell<bool>) -> Result<i64> {
     let mut produced = 0;
-    while !stop.load(Ordering::Relaxed) {
+    while !stop.get() {
         kafka.produce_many(numbered(topic, PARTITIONS, produced..produced + 10)).await?;
         produced += 10;
     }
     Ok(produced)
+}
+
+/// Kills one gateway after the other, each in full flow.
+async fn kill(replicas: &mut [Replica; 2], seen: &[Cell<usize>], stop: &Cell<bool>) -> Result<()> {
+    for round in 0..KILLS {
+        let before: Vec<usize> = seen.iter().map(Cell::get).collect();
+        eventually(format!("every client to go on before kill {round}"), DEADLINE, async || {
+            let mut clients = seen.iter().zip(&before);
+            clients.all(|(now, before)| now.get() >= before + BETWEEN_KILLS)
+        })
+        .await?;
+        replicas[(round + 1) % 2].ready().await?;
+        replicas[round % 2].kill_and_start_again()?;
+    }
+    stop.set(true);
+    Ok(())
+}
+
+/// Kills both once more: a client that has everything already notices with its next connection.
+async fn kill_both(replicas: &mut [Replica; 2]) -> Result<()> {
+    for number in [0, 1] {
+        for replica in &*replicas {
+            replica.ready().await?;
+        }
+        replicas[number].kill_and_start_again()?;
+    }
+    Ok(())
 }
 
 /// W18.
@@ -114,39 +162,25 @@ async fn twenty_killed_gateways_cost_no_client_a_record_or_a_repeat() -> Result<
         replica.ready().await?;
     }
     let urls = [0, 1].map(|index: usize| format!("ws://{}/orders", replicas[index].stream));
-    let total = Arc::new(AtomicUsize::new(usize::MAX));
-    let seen: Arc<[AtomicUsize]> = (0..CLIENTS).map(|_| AtomicUsize::new(0)).collect();
-    let following = (0..CLIENTS).map(|client| {
-        let (urls, total, seen) = (urls.clone(), total.clone(), seen.clone());
-        tokio::spawn(async move { follow(urls, client, &total, &seen[client]).await })
-    });
-    let following: Vec<_> = following.collect();
-    let stop = AtomicBool::new(false);
-    let killing = async {
-        for round in 0..KILLS {
-            let before: Vec<usize> = seen.iter().map(|seen| seen.load(Ordering::Relaxed)).collect();
-            eventually(format!("every client to go on before kill {round}"), DEADLINE, async || {
-                let mut clients = seen.iter().zip(&before);
-                clients.all(|(now, before)| now.load(Ordering::Relaxed) >= before + BETWEEN_KILLS)
-            })
-            .await?;
-            replicas[(round + 1) % 2].ready().await?;
-            replicas[round % 2].kill_and_start_again()?;
-        }
-        stop.store(true, Ordering::Relaxed);
-        anyhow::Ok(())
-    };
-    let (produced, ()) = tokio::try_join!(produce(kafka, &topic, &stop), killing)?;
-    // A client that has everything already notices with its next connection or message.
-    total.store(produced as usize, Ordering::Relaxed);
-    for replica in &mut replicas {
-        replica.ready().await?;
+    let (total, stop) = (Cell::new(usize::MAX), Cell::new(false));
+    let seen: Vec<Cell<usize>> = (0..CLIENTS).map(|_| Cell::new(0)).collect();
+    let mut following = Vec::new();
+    for (number, seen) in seen.iter().enumerate() {
+        // Before the first record is produced: a client without a cursor gets what comes after it.
+        let reader = Reader::open(&urls[number % 2]).await?;
+        following.push(Follower { number, urls: &urls, total: &total, seen }.follow(reader));
     }
-    replicas[0].kill_and_start_again()?;
-    replicas[0].ready().await?;
-    replicas[1].kill_and_start_again()?;
-    for history in try_join_all(following).await? {
-        let history = history?;
+    let killing = async {
+        let (produced, ()) = tokio::try_join!(produce(kafka, &topic, &stop), kill(&mut replicas, &seen, &stop))?;
+        total.set(produced as usize);
+        kill_both(&mut replicas).await?;
+        anyhow::Ok(produced)
+    };
+    let outcome = tokio::try_join!(killing, try_join_all(following));
+    // The cause stands at both ends: what keeps a record of a run cuts off the one or the other.
+    let logs = || replicas.iter().map(Replica::log).collect::<Vec<_>>().join("\n");
+    let (produced, histories) = outcome.map_err(|error| anyhow!("{error:#}\n{}\n{error:#}", logs()))?;
+    for history in histories {
         assert_eq!(history.gaps, []);
         assert_eq!(history.numbers(), (0..produced).collect::<Vec<_>>());
     }

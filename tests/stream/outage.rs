@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// An outage shorter than this proves nothing about clients that were given up.
 const LONG: Duration = Duration::from_secs(30);
 /// How soon `/status` must know.
-const NOTICED: Duration = Duration::from_secs(15);
+const NOTICED: Duration = Duration::from_mins(1);
 
 /// A gateway, a broker of its own, and clients that have seen the records 0 to 99.
 struct Scene {

@@ -2,15 +2,19 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use headgate_tests::client::{Client, Closed};
+use headgate_tests::wait::eventually_ok;
 use headgate_wire::ServerMessage;
 use headgate_wire::message::GapReason;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long it may take until everything was seen. Pings keep a connection alive for ever.
 const DEADLINE: Duration = Duration::from_mins(1);
+/// Missing numbers that an error names.
+const NAMED: usize = 20;
 
 /// One event.
 #[derive(Debug, Clone)]
@@ -48,6 +52,13 @@ impl History {
         numbers
     }
 
+    /// Numbers below the highest one that were not seen.
+    fn missing(&self) -> impl Iterator<Item = i64> {
+        let seen: BTreeSet<i64> = self.numbers().into_iter().collect();
+        let highest = seen.last().copied().unwrap_or(-1);
+        (0..highest).filter(move |number| !seen.contains(number))
+    }
+
     /// Takes a message in.
     ///
     /// # Errors
@@ -71,6 +82,15 @@ impl History {
     }
 }
 
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { events, gaps, cursor, next } = self;
+        let missing: Vec<i64> = self.missing().take(NAMED).collect();
+        write!(f, "{} events, the gaps {gaps:?}, the cursor {cursor}, the next offsets {next:?}", events.len())?;
+        write!(f, ", and without the numbers {missing:?}")
+    }
+}
+
 /// A connected client.
 #[derive(Debug)]
 pub struct Reader {
@@ -78,6 +98,8 @@ pub struct Reader {
     pub history: History,
     /// What its `ready` message said.
     pub resumed: bool,
+    /// Where it is connected.
+    url: String,
     client: Client,
 }
 
@@ -89,16 +111,28 @@ impl Reader {
 
     /// Connects with the cursor of an earlier connection.
     pub async fn resume(url: &str, history: History) -> Result<Self> {
-        let separator = if url.contains('?') { '&' } else { '?' };
-        let url = format!("{url}{separator}from={}", history.cursor);
-        Self::open_with(&url, history).await
+        Self::open_with(&from(url, &history), history).await
+    }
+
+    /// Does so with each of these gateways in turn, until one of them lets it in.
+    pub async fn resume_at_any(urls: &[String], history: History) -> Result<Self> {
+        let mut urls = urls.iter().cycle();
+        let what = format!("a gateway that lets a client go on that saw {history}");
+        let mut reader = eventually_ok(what, DEADLINE, async || {
+            let url = urls.next().context("no gateway is given")?;
+            Self::open_with(&from(url, &history), History::default()).await
+        })
+        .await?;
+        let cursor = std::mem::take(&mut reader.history.cursor);
+        reader.history = History { cursor, ..history };
+        Ok(reader)
     }
 
     async fn open_with(url: &str, mut history: History) -> Result<Self> {
         let mut client = Client::connect(url).await?;
         let (cursor, resumed) = client.ready().await?;
         history.cursor = cursor;
-        Ok(Self { history, resumed, client })
+        Ok(Self { history, resumed, url: url.to_owned(), client })
     }
 
     /// Reads until `done` says that everything was seen.
@@ -127,8 +161,7 @@ impl Reader {
             Ok(None)
         };
         let outcome = timeout(DEADLINE, reading).await.unwrap_or_else(|_| bail!("not seen in {DEADLINE:?}"));
-        let (events, gaps) = (self.history.events.len(), &self.history.gaps);
-        outcome.with_context(|| format!("{events} events and the gaps {gaps:?} so far"))
+        outcome.with_context(|| format!("a client of {} has seen {} so far", self.url, self.history))
     }
 
     /// Reads until `count` events were seen in all.
@@ -152,4 +185,10 @@ impl Reader {
     pub fn cut(self) -> History {
         self.history
     }
+}
+
+/// The address at which a client goes on.
+fn from(url: &str, history: &History) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}from={}", history.cursor)
 }

@@ -56,10 +56,10 @@ async fn a_far_cursor_resumes_by_a_replay_that_meets_the_live_stream() -> Result
     let history = reader.cut();
     kafka.produce_many(padded(&topic, 4, 100..OLD, 600)).await?;
     wait_until_read(&gateway, OLD as usize).await?;
-    // In small steps, so that the joint lies anywhere.
+    // In small steps, so that the joint lies anywhere; all of them together fit the memory, so that nobody is too slow.
     let produce = async {
         for first in (OLD..OLD + LIVE).step_by(50) {
-            kafka.produce_many(padded(&topic, 4, first..first + 50, 600)).await?;
+            kafka.produce_many(padded(&topic, 4, first..first + 50, 100)).await?;
         }
         anyhow::Ok(())
     };

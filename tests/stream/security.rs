@@ -12,7 +12,7 @@ use std::fs;
 use std::time::Duration;
 use tempfile::TempDir;
 
-const NOTICED: Duration = Duration::from_secs(20);
+const NOTICED: Duration = Duration::from_mins(1);
 
 /// A configuration with the credentials of `user` in files, as a pod would have them mounted.
 fn config(kafka: &RealKafka, topic: &str, listener: Listener, user: User) -> Result<(GatewayConfig, TempDir)> {

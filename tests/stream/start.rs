@@ -2,12 +2,14 @@
 
 use crate::broker::numbered;
 use crate::reader::Reader;
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 use headgate_tests::client::Client;
 use headgate_tests::gateway::{self, Gateway};
 use headgate_tests::kafka::{RealKafka, Record, unique};
+use headgate_wire::ServerMessage;
 use headgate_wire::config::Start;
 use jiff::Timestamp;
+use std::cell::Cell;
 
 /// Before the time that the producer gives to records on its own.
 const EPOCH_MS: i64 = 1_700_000_000_000;
@@ -52,6 +54,37 @@ async fn a_client_begins_with_the_next_record_the_oldest_one_or_the_first_of_a_t
         let numbers = seen(kafka, &gateway.url(&format!("/orders{query}")), &topic, 100 + 2 * round).await?;
         assert_eq!(numbers, (first..100).collect::<Vec<_>>(), "from={from}");
     }
+    gateway.stop().await
+}
+
+/// W16: from the moment at which it sees the 101, and not some later one at which the gateway gets round to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_produced_once_a_client_has_its_101_always_comes() -> Result<()> {
+    const CLIENTS: usize = 100;
+    let kafka = RealKafka::shared().await?;
+    let topic = unique("at-once");
+    kafka.create_topic(&topic, 1, &[]).await?;
+    let gateway = Gateway::start(gateway::config(&kafka.bootstrap(), &topic)).await?;
+    let (sent, met) = (Cell::new(0), Cell::new(0));
+    let producing = async {
+        while met.get() < CLIENTS {
+            sent.set(sent.get() + 1);
+            kafka.produce_many(numbered(&topic, 1, sent.get() - 1..sent.get())).await?;
+        }
+        anyhow::Ok(())
+    };
+    let connecting = async {
+        for _ in 0..CLIENTS {
+            let mut client = Client::connect(&gateway.url("/orders")).await?;
+            let sent_before = sent.get();
+            let _ = client.ready().await?;
+            let Ok(ServerMessage::Event { offset, .. }) = client.message().await? else { bail!("not an event") };
+            ensure!(offset <= sent_before, "the first is {offset}, though {sent_before} was sent after the 101");
+            met.set(met.get() + 1);
+        }
+        Ok(())
+    };
+    tokio::try_join!(producing, connecting)?;
     gateway.stop().await
 }
 

@@ -13,7 +13,7 @@ use rdkafka::client::DefaultClientContext;
 use std::time::Duration;
 
 /// How soon `/status` must know what is wrong, or that nothing is any more.
-const NOTICED: Duration = Duration::from_secs(20);
+const NOTICED: Duration = Duration::from_mins(1);
 
 async fn state_becomes(gateway: &Gateway, state: &str) -> Result<()> {
     eventually_ok(format!("/status to say {state}"), NOTICED, async || {

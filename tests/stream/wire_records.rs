@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 const PRODUCE: i16 = 0;
 const VERSION: i16 = 3;
-const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_mins(1);
 const MAX_ANSWER: u32 = 65_536;
 
 /// Writes a record with one header to partition 0.

@@ -91,8 +91,15 @@ fn test(servers: &Servers, filter: &[String], tally: &mut Tally) -> Result<()> {
     }
     cargo.arg("--").args(filter);
     cargo.env("HEADGATE_BIN_DIR", workspace::target()?.join("debug"));
+    cargo.env("RUST_BACKTRACE", backtraces(std::env::var("RUST_BACKTRACE").ok().as_deref()));
     servers.tell(&mut cargo);
     count(&mut cargo, tally)
+}
+
+/// Backtraces only for those who ask for `full` ones: many machines set 1 for everything, and then the frames of a test's
+/// own functions push what it has to say out of records of a run that keep a number of lines.
+fn backtraces(asked: Option<&str>) -> &'static str {
+    if asked == Some("full") { "full" } else { "0" }
 }
 
 /// Passes the output on line by line and adds up the results in it.
@@ -111,4 +118,14 @@ fn count(command: &mut Command, tally: &mut Tally) -> Result<()> {
         bail!("cargo test failed ({status})");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backtrace_comes_only_to_those_who_ask_for_a_full_one() {
+        assert_eq!([None, Some("0"), Some("1"), Some("full")].map(backtraces), ["0", "0", "0", "full"]);
+    }
 }

@@ -73,7 +73,11 @@ fn topic_of(app: &str, args: &PublishArgs) -> anyhow::Result<String> {
 }
 
 async fn one(producer: &Producer, template: &Template, data: &[u8]) -> anyhow::Result<Stored> {
-    Ok(send(producer, template, data)?.stored().await?)
+    Ok(send(producer, template, data)?.stored_or_told(waiting).await?)
+}
+
+fn waiting(cause: &str) {
+    notice(format_args!("still waiting for Kafka (--kafka or HEADGATE_KAFKA): {cause}"));
 }
 
 async fn lines(
@@ -98,7 +102,8 @@ async fn lines(
 
 async fn settle(in_flight: &mut VecDeque<Delivery>, stored: &mut u64) -> anyhow::Result<()> {
     if let Some(oldest) = in_flight.pop_front() {
-        oldest.stored().await.with_context(|| format!("record {} (all before it are stored)", *stored + 1))?;
+        let stored_one = oldest.stored_or_told(waiting).await;
+        stored_one.with_context(|| format!("record {} (all before it are stored)", *stored + 1))?;
         *stored += 1;
     }
     Ok(())

@@ -264,7 +264,8 @@ async fn dial(plan: &mut Plan, cursor: Option<&str>) -> Result<Socket, End> {
     let connecting = async {
         let transport = plan.route.open(&plan.address).await?;
         let upgraded = client_async_tls_with_config(request, transport, None, plan.connector.clone()).await;
-        upgraded.map(|(socket, _)| socket).map_err(not_connected)
+        let with_credential = plan.credential != Credential::Anonymous;
+        upgraded.map(|(socket, _)| socket).map_err(|error| not_connected(error, with_credential))
     };
     match tokio::time::timeout(ATTEMPT_TIMEOUT, connecting).await {
         Ok(dialled) => dialled,
@@ -272,9 +273,9 @@ async fn dial(plan: &mut Plan, cursor: Option<&str>) -> Result<Socket, End> {
     }
 }
 
-fn not_connected(error: tungstenite::Error) -> End {
+fn not_connected(error: tungstenite::Error, with_credential: bool) -> End {
     match error {
-        tungstenite::Error::Http(response) => refused(&response),
+        tungstenite::Error::Http(response) => refused(&response, with_credential),
         tungstenite::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(rustls::Error::InvalidCertificate(cause)) => End::Untrusted(cause.to_string()),
             Some(rustls::Error::InvalidMessage(_)) => End::NotHeadgate("it does not speak TLS".to_owned()),
@@ -289,7 +290,7 @@ fn not_connected(error: tungstenite::Error) -> End {
     }
 }
 
-fn refused(response: &Response<Option<Vec<u8>>>) -> End {
+fn refused(response: &Response<Option<Vec<u8>>>, with_credential: bool) -> End {
     let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default());
     let ours = serde_json::from_str::<serde_json::Value>(&body).ok();
     let message = match ours.as_ref().and_then(|json| json["message"].as_str()) {
@@ -297,7 +298,8 @@ fn refused(response: &Response<Option<Vec<u8>>>) -> End {
         None => body.chars().filter(|c| !c.is_control()).take(MAX_FOREIGN_MESSAGE).collect(),
     };
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    End::Refused { status: response.status().as_u16(), retry_after: retry_after.map(Duration::from_secs), message }
+    let (status, retry_after) = (response.status().as_u16(), retry_after.map(Duration::from_secs));
+    End::Refused { status, retry_after, message, with_credential }
 }
 
 fn closed(frame: Option<CloseFrame>) -> End {

@@ -12,6 +12,9 @@ pub(crate) const LONGEST_REQUESTED_DELAY: Duration = Duration::from_mins(10);
 /// A connection that lived this long was a success: the next delay is short again.
 pub(crate) const STABLE: Duration = Duration::from_secs(10);
 
+/// Part of the sentence with which an open endpoint refuses a key.
+const ACCEPTS_NONE: &str = "accepts no credentials";
+
 /// How one connection, or the attempt, ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
@@ -23,6 +26,8 @@ pub(crate) enum End {
         retry_after: Option<Duration>,
         /// The gateway's sentence.
         message: String,
+        /// A key or token was sent.
+        with_credential: bool,
     },
     /// No TCP connection, no TLS, no answer.
     Unreachable(String),
@@ -171,9 +176,9 @@ fn advice(code: u16, reason: &str) -> Retry {
 
 fn describe(end: &End) -> String {
     match end {
-        End::Refused { status, message, .. } => {
+        End::Refused { status, message, with_credential, .. } => {
             let hint = match status {
-                401 => " (HEADGATE_KEY, HEADGATE_TOKEN, --key, --token, or headgate login)",
+                401 => unauthorized_hint(message, *with_credential),
                 404 => " (is the app's name right?)",
                 _ => "",
             };
@@ -186,6 +191,17 @@ fn describe(end: &End) -> String {
         End::Closed { code, reason } => format!("closed with code {code}: {reason}"),
         End::Lost(cause) => format!("connection lost: {cause}"),
         End::Forbidden(cause) => cause.clone(),
+    }
+}
+
+/// What a gateway does not say of a credential, but the one who sent it, or did not, may know.
+fn unauthorized_hint(message: &str, with_credential: bool) -> &'static str {
+    if !with_credential {
+        " (no key or token was sent: set HEADGATE_KEY or HEADGATE_TOKEN, give --key or --token, or use headgate login)"
+    } else if message.contains(ACCEPTS_NONE) {
+        " (give --anonymous, or unset HEADGATE_KEY and HEADGATE_TOKEN)"
+    } else {
+        " (a key or token was sent and refused: is it one of this endpoint's, and neither expired nor revoked?)"
     }
 }
 
@@ -214,7 +230,8 @@ mod tests {
     }
 
     fn refused(status: u16, retry_after: Option<u64>) -> End {
-        End::Refused { status, retry_after: retry_after.map(Duration::from_secs), message: String::new() }
+        let retry_after = retry_after.map(Duration::from_secs);
+        End::Refused { status, retry_after, message: String::new(), with_credential: false }
     }
 
     fn delay(next: &Next) -> Duration {
@@ -258,6 +275,16 @@ mod tests {
         for status in [429, 500, 502, 503, 504] {
             delay(&after(status));
         }
+    }
+
+    #[test]
+    fn no_key_a_wrong_key_and_a_needless_key_are_told_apart() {
+        let words = |message: &str, with_credential| {
+            describe(&End::Refused { status: 401, retry_after: None, message: message.to_owned(), with_credential })
+        };
+        assert!(words("valid credentials are needed", false).contains("no key or token was sent"));
+        assert!(words("valid credentials are needed", true).contains("was sent and refused"));
+        assert!(words("this endpoint accepts no credentials", true).contains("--anonymous, or unset HEADGATE_KEY"));
     }
 
     #[test]

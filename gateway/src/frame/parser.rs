@@ -1,7 +1,8 @@
 //! One client's frames, incrementally: masked, whole or fragmented, in pieces of any size (RFC 6455 sections 5.2 to 5.5).
 //!
 //! Owns the bytes of the message that is just coming in, and nothing between two messages. It must never hold more than
-//! the limit, reserve memory because a header says so, or go on after an error.
+//! the limit, reserve memory because a header says so, or take in anything after an error but the end of it: the close frame
+//! with which the client answers ours.
 
 use super::{MAX_CONTROL_PAYLOAD_BYTES, Opcode};
 use headgate_wire::CloseReason;
@@ -14,6 +15,7 @@ const MAX_HEADER_BYTES: usize = 14;
 const MASK_BYTES: usize = 4;
 const FINAL: u8 = 0x80;
 const RESERVED: u8 = 0x70;
+const OPCODE: u8 = 0x0f;
 const MASKED: u8 = 0x80;
 
 /// What a client sent.
@@ -27,7 +29,8 @@ pub enum Inbound {
     Ping(Vec<u8>),
     /// An answer to a ping, or an unasked sign of life.
     Pong,
-    /// The peer closes, with a valid code or without one; nothing after it is read.
+    /// The peer closes, with a valid code or without one; nothing after it is read. After an error it is the answer to
+    /// our close, and has no code.
     Close(Option<u16>),
 }
 
@@ -38,6 +41,8 @@ pub struct Parser {
     header: [u8; MAX_HEADER_BYTES],
     header_length: u8,
     frame: Frame,
+    /// Bytes of payload that nobody wants, still to come.
+    unwanted: u64,
     /// Frames of the unfinished text message; 0 = there is none.
     fragments: u16,
     max_message_bytes: u32,
@@ -50,6 +55,8 @@ pub struct Parser {
 enum Phase {
     Header,
     Payload,
+    /// After an error: frames are passed over as they stand, whatever is wrong with them, until one closes.
+    Discarding,
     Finished,
 }
 
@@ -72,6 +79,7 @@ impl Parser {
             header: [0; MAX_HEADER_BYTES],
             header_length: 0,
             frame: Frame { opcode: Opcode::Pong, last: true, remaining: 0, mask: [0; MASK_BYTES] },
+            unwanted: 0,
             fragments: 0,
             max_message_bytes,
             message: Vec::new(),
@@ -82,14 +90,17 @@ impl Parser {
     /// Takes bytes from the front of `input` up to the end of the next message.
     ///
     /// `Ok(None)` means that `input` is used up: call again with the next bytes from the socket. An error is the reason to
-    /// close with (RFC 6455 sections 5 and 8.1). After an error, `Close` or `Binary`, further input is swallowed.
+    /// close with (RFC 6455 sections 5 and 8.1). After an error or `Binary`, only a close frame comes out (section 7.1.1:
+    /// with it the closing handshake is complete); after `Close`, further input is swallowed.
     pub fn next_message(&mut self, input: &mut &[u8]) -> Result<Option<Inbound>, CloseReason> {
         let result = self.advance(input);
-        if matches!(result, Err(_) | Ok(Some(Inbound::Close(_) | Inbound::Binary))) {
-            self.phase = Phase::Finished;
-            self.message = Vec::new();
-            self.control = Vec::new();
-        }
+        self.phase = match result {
+            Ok(Some(Inbound::Close(_))) => Phase::Finished,
+            Err(_) | Ok(Some(Inbound::Binary)) => Phase::Discarding,
+            Ok(_) => return result,
+        };
+        self.message = Vec::new();
+        self.control = Vec::new();
         result
     }
 
@@ -100,6 +111,7 @@ impl Parser {
                     *input = &[];
                     return Ok(None);
                 }
+                Phase::Discarding => return Ok(self.discard(input)),
                 Phase::Header => {
                     if !self.fill_header(input)? {
                         return Ok(None);
@@ -148,10 +160,54 @@ impl Parser {
         }
     }
 
+    /// Passes over whole frames, beginning with the rest of the one that was refused, until one of them closes.
+    fn discard(&mut self, input: &mut &[u8]) -> Option<Inbound> {
+        loop {
+            let skipped = usize::try_from(self.unwanted).unwrap_or(usize::MAX).min(input.len());
+            *input = &input[skipped..];
+            self.unwanted -= skipped as u64;
+            if self.unwanted > 0 {
+                return None;
+            }
+            if self.frame.opcode == Opcode::Close {
+                return Some(Inbound::Close(None));
+            }
+            if !self.fill_any_header(input) {
+                return None;
+            }
+            self.header_length = 0;
+            self.unwanted = self.payload_length();
+            let closes = Opcode::from_bits(self.header[0] & OPCODE) == Some(Opcode::Close);
+            self.frame.opcode = if closes { Opcode::Close } else { Opcode::Pong };
+        }
+    }
+
+    /// True once the header of a frame is complete, however wrong it is.
+    fn fill_any_header(&mut self, input: &mut &[u8]) -> bool {
+        loop {
+            let have = usize::from(self.header_length);
+            let masked = self.header[1] & MASKED != 0;
+            let wanted = match have {
+                0 | 1 => 2,
+                _ => 2 + length_bytes(self.header[1]) + if masked { MASK_BYTES } else { 0 },
+            };
+            if have > 1 && have == wanted {
+                return true;
+            }
+            let (piece, rest) = input.split_at(input.len().min(wanted - have));
+            self.header[have..have + piece.len()].copy_from_slice(piece);
+            self.header_length += piece.len() as u8;
+            *input = rest;
+            if piece.is_empty() {
+                return false;
+            }
+        }
+    }
+
     /// Judges the first two bytes of a header.
     fn start_frame(&mut self) -> Result<(), CloseReason> {
         let [first, second, ..] = self.header;
-        let opcode = Opcode::from_bits(first & 0x0f).ok_or(CloseReason::ProtocolError)?;
+        let opcode = Opcode::from_bits(first & OPCODE).ok_or(CloseReason::ProtocolError)?;
         let last = first & FINAL != 0;
         let length = usize::from(second & !MASKED);
         let in_order = match opcode {
@@ -169,10 +225,7 @@ impl Parser {
     /// Judges the length of a frame and takes its mask, both from the complete header.
     fn start_payload(&mut self) -> Result<(), CloseReason> {
         let extra = length_bytes(self.header[1]);
-        let length = match extra {
-            0 => u64::from(self.header[1] & !MASKED),
-            _ => self.header[2..2 + extra].iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)),
-        };
+        let length = self.payload_length();
         let shortest = match extra {
             0 => 0,
             2 => MAX_CONTROL_PAYLOAD_BYTES as u64 + 1,
@@ -194,6 +247,14 @@ impl Parser {
         self.frame.remaining = length as u32;
         self.frame.mask.copy_from_slice(&self.header[2 + extra..2 + extra + MASK_BYTES]);
         Ok(())
+    }
+
+    /// What the complete header says about the length of the payload, in bytes.
+    fn payload_length(&self) -> u64 {
+        match length_bytes(self.header[1]) {
+            0 => u64::from(self.header[1] & !MASKED),
+            extra => self.header[2..2 + extra].iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)),
+        }
     }
 
     /// Unmasks what is there of the payload (RFC 6455 section 5.3).

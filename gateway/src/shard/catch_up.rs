@@ -46,6 +46,9 @@ pub(super) struct CatchUp {
     pub reading: Reading,
     /// `Some(resumed)` until the ready message has been sent.
     pub ready_pending: Option<bool>,
+    /// Beginnings of the stream that the position takes into account. While these are more than the shard has heard of,
+    /// the client waits: what the shard has in memory does not belong to its position.
+    pub restarts: u64,
     pub last_progress: Millis,
 }
 
@@ -256,9 +259,12 @@ fn read_replay(
         ReplayStep::Entry(entry @ Entry::Gap(_)) => entry.is_new_at(&catch_up.position),
         _ => false,
     };
-    let lossless = !batch.steps.iter().any(is_lost);
-    catch_up.ready_pending = catch_up.ready_pending.map(|resumed| resumed && lossless);
-    writer.ready(catch_up);
+    // An empty batch says only that the replay has not begun: whether something was lost shows in the first other one.
+    if !batch.steps.is_empty() {
+        let lossless = !batch.steps.iter().any(is_lost);
+        catch_up.ready_pending = catch_up.ready_pending.map(|resumed| resumed && lossless);
+        writer.ready(catch_up);
+    }
     let mut next = step;
     for step in batch.steps.iter().skip(step).take(STEPS_PER_TURN as usize) {
         match step {

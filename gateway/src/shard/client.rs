@@ -26,18 +26,16 @@ pub struct ClientId {
 
 /// Where a client begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
-    /// With the next record.
-    Latest,
-    /// At a position; records before it are not wanted.
-    At {
-        /// First offsets that the client wants.
-        position: Position,
-        /// True if the position is the client's own cursor.
-        resumed: bool,
-        /// What is already known to be missing.
-        gaps: Vec<Gap>,
-    },
+pub struct Start {
+    /// First offsets that the client wants; records before them are not wanted.
+    pub position: Position,
+    /// True if the position is the client's own cursor.
+    pub resumed: bool,
+    /// What is already known to be missing.
+    pub gaps: Vec<Gap>,
+    /// How often the stream had begun ([`super::Feed::Restart`]) when the position was taken. Each shard counts too: it
+    /// may still have to hear of the last beginning, or have heard of one more.
+    pub restarts: u64,
 }
 
 /// A connection that was admitted and upgraded.

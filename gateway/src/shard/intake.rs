@@ -70,6 +70,7 @@ impl<S: ClientSocket> Shard<S> {
 
     /// The stream begins again elsewhere: everybody is told, and goes on from there.
     fn restart(&mut self, position: &Position, gaps: &[Gap]) {
+        self.restarts += 1;
         self.recent.restart(position.clone());
         self.after.clone_from(position);
         self.encoder.position_changed();
@@ -90,6 +91,12 @@ impl<S: ClientSocket> Shard<S> {
     fn restart_catching_up(&mut self, index: usize, gaps: &[Gap]) {
         let Some(client) = self.clients.get_mut(index) else { return };
         let State::CatchingUp(catch_up) = &mut client.state else { return };
+        if catch_up.restarts > self.restarts {
+            return;
+        }
+        // A position that was taken after this beginning lacks nothing by it.
+        let gaps = if catch_up.restarts == self.restarts { &[] } else { gaps };
+        catch_up.restarts = self.restarts;
         let encoding = self.views[client.view].spec.encoding;
         if !gaps.is_empty() && catch_up.ready_pending.take().is_some() {
             let frame = self.encoder.ready(&catch_up.position, &client.audit.session, false, encoding);

@@ -59,19 +59,17 @@ impl<S: ClientSocket> Shard<S> {
     }
 
     fn begin(&mut self, index: usize, start: Start) {
-        match start {
-            Start::Latest => {
-                self.say_ready(index);
-                self.stream_from_head(index);
-            }
-            Start::At { position, resumed, gaps } => {
-                if gaps.is_empty() {
-                    self.catch_up_from(index, position, Some(resumed));
-                } else {
-                    self.tell_gaps(index, &position, &gaps);
-                    self.catch_up_from(index, position, None);
-                }
-            }
+        let Start { position, resumed, gaps, restarts } = start;
+        let ready = if gaps.is_empty() {
+            Some(resumed)
+        } else {
+            self.tell_gaps(index, &position, &gaps);
+            None
+        };
+        self.catch_up_from(index, position, ready, restarts);
+        if restarts < self.restarts {
+            // The topic began again while the client was on its way: its position means nothing any more.
+            self.close(index, CloseReason::Restart);
         }
         self.attend(index);
     }
@@ -94,13 +92,6 @@ impl<S: ClientSocket> Shard<S> {
         self.encoder.position_changed();
     }
 
-    fn say_ready(&mut self, index: usize) {
-        let client = &mut self.clients[index];
-        let encoding = self.views[client.view].spec.encoding;
-        let frame = self.encoder.ready(self.recent.head(), &client.audit.session, false, encoding);
-        client.outbox.extend_from_slice(frame);
-    }
-
     /// From now on the client reads its view's log, from its head.
     pub(super) fn stream_from_head(&mut self, index: usize) {
         let Some(client) = self.clients.get_mut(index) else { return };
@@ -120,13 +111,15 @@ impl<S: ClientSocket> Shard<S> {
         self.catching_up.remove(&index);
     }
 
-    pub(super) fn catch_up_from(&mut self, index: usize, position: Position, ready: Option<bool>) {
-        let memory = self.recent.first_wanted(&position).map(Reading::Memory);
+    /// The client reads by itself, from a position that was taken when the stream had begun `restarts` times.
+    pub(super) fn catch_up_from(&mut self, index: usize, position: Position, ready: Option<bool>, restarts: u64) {
+        let is_known = restarts <= self.restarts;
+        let memory = self.recent.first_wanted(&position).filter(|_| is_known).map(Reading::Memory);
         let reading = memory.unwrap_or(Reading::Waiting);
-        let catch_up = CatchUp { position, reading, ready_pending: ready, last_progress: self.now };
+        let catch_up = CatchUp { position, reading, ready_pending: ready, restarts, last_progress: self.now };
         self.clients[index].state = State::CatchingUp(Box::new(catch_up));
         self.catching_up.insert(index);
-        if reading == Reading::Waiting {
+        if is_known && reading == Reading::Waiting {
             self.replays.waiting.push(index);
             self.start_replays_if_alone();
         }
@@ -147,10 +140,12 @@ impl<S: ClientSocket> Shard<S> {
     pub fn inbound(&mut self, id: ClientId, inbound: Result<Inbound, CloseReason>) {
         let now = self.now;
         let Some(client) = self.client(id) else { return };
-        if client.is_closing() {
-            // Whatever it is, even the answer to our close: nothing more is owed.
+        if let State::Closing { linger, .. } = &mut client.state {
+            // With the answer to our close, or after it a breach of the protocol, nothing more is owed but what is unsent:
+            // a client that broke the protocol with its close frame has not had ours yet.
             if matches!(inbound, Ok(Inbound::Close(_)) | Err(_)) {
-                self.remove(id.index);
+                *linger = false;
+                self.attend(id.index);
             }
             return;
         }
@@ -268,9 +263,9 @@ impl<S: ClientSocket> Shard<S> {
         let Some(own) = client.next_filters.take() else { return };
         let filters = client.enforced.iter().cloned().chain(own).collect();
         let spec = ViewSpec::new(filters, view.spec.key.clone(), view.spec.encoding);
-        let ready = match &client.state {
-            State::CatchingUp(catch_up) => catch_up.ready_pending,
-            _ => None,
+        let (ready, restarts) = match &client.state {
+            State::CatchingUp(catch_up) => (catch_up.ready_pending, catch_up.restarts),
+            _ => (None, self.restarts),
         };
         self.leave_state(index, State::Closing { deadline: Millis(u64::MAX), linger: true });
         self.leave_view(index);
@@ -281,7 +276,7 @@ impl<S: ClientSocket> Shard<S> {
         client.at = 0;
         client.boundary = 0;
         self.views[view].members.push(index);
-        self.catch_up_from(index, position, ready);
+        self.catch_up_from(index, position, ready, restarts);
         self.attend(index);
     }
 

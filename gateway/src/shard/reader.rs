@@ -83,10 +83,8 @@ fn read_some(stream: &TcpStream, parser: &mut Parser) -> io::Result<Vec<Result<I
         match parser.next_message(&mut bytes) {
             Ok(None) => return Ok(messages),
             Ok(Some(message)) => messages.push(Ok(message)),
-            Err(reason) => {
-                messages.push(Err(reason));
-                return Ok(messages);
-            }
+            // The answer to our close may follow.
+            Err(reason) => messages.push(Err(reason)),
         }
     }
 }

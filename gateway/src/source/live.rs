@@ -7,6 +7,7 @@ use super::client_config::{self, Purpose};
 use super::events::Events;
 use super::status::{self, KafkaState, SourceStatus};
 use super::{SourceError, SourceSettings, record, repair};
+use crate::format::Gap;
 use crate::position::Position;
 use crate::recent::Entry;
 use crate::shard::Feed;
@@ -107,7 +108,7 @@ impl Live {
         let high: Vec<i64> = watermarks.iter().map(|(_, high)| *high).collect();
         let begin = watermarks.iter().map(|(low, high)| (high - WARM_UP_RECORDS).max(*low)).collect();
         self.position = Position::new(begin);
-        self.tell(&Feed::Restart(self.position.clone(), Arc::from([])));
+        self.restart(Arc::from([]));
         self.assign();
         self.warm_up(&Position::new(high))?;
         self.status.started();
@@ -214,6 +215,12 @@ impl Live {
         self.tell(&Feed::Entries(entries));
     }
 
+    /// Counted before any shard hears of it: whoever begins at the new position waits for its shard to get there.
+    fn restart(&self, gaps: Arc<[Gap]>) {
+        self.status.restarted(&self.position);
+        self.tell(&Feed::Restart(self.position.clone(), gaps));
+    }
+
     fn tell(&self, feed: &Feed) {
         self.status.set_position(&self.position);
         for shard in &self.feeds {
@@ -234,7 +241,7 @@ impl Live {
             tracing::warn!(?gaps, "the topic no longer has what would come next; going on with what it has");
         }
         if gaps.iter().any(|gap| gap.reason == GapReason::TopicReset) {
-            self.tell(&Feed::Restart(self.position.clone(), gaps.into()));
+            self.restart(gaps.into());
         } else if !gaps.is_empty() {
             self.tell(&Feed::Entries(gaps.into_iter().map(Entry::Gap).collect()));
         }

@@ -56,6 +56,8 @@ struct Inner {
     reason: Option<String>,
     since: Instant,
     position: Position,
+    /// How often the stream has begun, or begun again, at a position that does not follow from the one before it.
+    restarts: u64,
     started: bool,
     /// When a broker last refused the credentials.
     last_refusal: Option<Instant>,
@@ -84,6 +86,7 @@ impl SourceStatus {
             reason: None,
             since: Instant::now(),
             position: Position::default(),
+            restarts: 0,
             started: false,
             last_refusal: None,
         };
@@ -106,9 +109,11 @@ impl SourceStatus {
         }
     }
 
-    /// Next offset of every partition, as far as the live consumer has read.
-    pub fn position(&self) -> Position {
-        self.lock().position.clone()
+    /// Next offset of every partition, as far as the live consumer has read, and how often the stream has begun: shards
+    /// that count as many beginnings understand the position.
+    pub fn standing(&self) -> (Position, u64) {
+        let inner = self.lock();
+        (inner.position.clone(), inner.restarts)
     }
 
     /// True once the stream's position is known: from then on clients can be served.
@@ -124,6 +129,13 @@ impl SourceStatus {
 
     pub(super) fn set_position(&self, position: &Position) {
         self.lock().position.clone_from(position);
+    }
+
+    /// The stream begins, or begins again, at this position.
+    pub(super) fn restarted(&self, position: &Position) {
+        let mut inner = self.lock();
+        inner.position.clone_from(position);
+        inner.restarts += 1;
     }
 
     /// A broker answers. Problems with the topic or with permissions are not over by that.

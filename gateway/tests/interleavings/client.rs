@@ -50,6 +50,8 @@ pub struct TestClient {
     /// Next offset that must be covered, by a record or by a gap.
     pub covered: Position,
     pub cursor: Option<Position>,
+    /// What its `ready` message said.
+    pub resumed: Option<bool>,
     parsed: usize,
     records: usize,
     /// Filters have changed: whether skipped records were wanted is only known from then on.
@@ -66,6 +68,7 @@ impl TestClient {
             disconnected: false,
             covered: start,
             cursor: None,
+            resumed: None,
             parsed: 0,
             records: 0,
             mixed: false,
@@ -131,9 +134,11 @@ impl TestClient {
                 );
                 self.covered.advance(*partition, *to);
             }
-            ServerMessage::Ready { cursor, .. }
-            | ServerMessage::Cursor { cursor }
-            | ServerMessage::Draining { cursor, .. } => {
+            ServerMessage::Ready { cursor, resumed, .. } => {
+                self.resumed = Some(*resumed);
+                self.remember(Some(cursor));
+            }
+            ServerMessage::Cursor { cursor } | ServerMessage::Draining { cursor, .. } => {
                 self.remember(Some(cursor));
             }
             other => panic!("{other:?}"),

@@ -140,6 +140,17 @@ impl ManualReplays {
         });
         batches
     }
+
+    /// An empty batch of every replay that has a credit: none has reached Kafka yet.
+    pub fn return_credits(&self) -> Vec<ReplayBatch> {
+        let running = self.running.lock().unwrap();
+        let has_credit = |replay: &&Running| replay.request.credits.try_recv().is_ok();
+        running
+            .iter()
+            .filter(has_credit)
+            .map(|replay| ReplayBatch { id: replay.request.id, steps: Vec::new() })
+            .collect()
+    }
 }
 
 impl Replays for ManualReplays {

@@ -4,7 +4,7 @@ use super::client::{FakeSocket, TestClient};
 use super::topic::{ManualReplays, Topic, WANTED};
 use headgate_gateway::audit::Audit;
 use headgate_gateway::auth::Principal;
-use headgate_gateway::format::{Encoding, Envelope};
+use headgate_gateway::format::{Encoding, Envelope, Gap};
 use headgate_gateway::frame::Inbound;
 use headgate_gateway::limits::Limiter;
 use headgate_gateway::metrics::Metrics;
@@ -15,6 +15,7 @@ use headgate_gateway::shard::{Feed, Join, Shard, ShardSettings, Start};
 use headgate_gateway::view::ViewSpec;
 use headgate_wire::Filter;
 use headgate_wire::config::{Format, Limits, SlowClient};
+use headgate_wire::message::GapReason;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +26,9 @@ pub struct World {
     shard: Shard<FakeSocket>,
     replays: ManualReplays,
     live: Position,
+    restarts: u64,
+    /// A beginning of which the shard has yet to hear.
+    on_its_way: Option<Feed>,
     limiter: Limiter,
     now: u64,
 }
@@ -41,16 +45,37 @@ impl World {
             ping_interval: Duration::from_secs(1),
         };
         let replays = ManualReplays::new(max_replays);
-        let mut shard = Shard::new(settings, Metrics::default().of("app"), Box::new(replays.clone()));
+        let shard = Shard::new(settings, Metrics::default().of("app"), Box::new(replays.clone()));
         let live = Position::new(vec![0; super::topic::PARTITIONS]);
-        shard.feed(Feed::Restart(live.clone(), Arc::from([])));
         let limits = Limits {
             max_connections: 10_000,
             max_connections_per_address: 10_000,
             handshakes_per_second: 100_000,
             ..Limits::default()
         };
-        Self { topic: Topic::new(), clients: Vec::new(), shard, replays, live, limiter: Limiter::new(limits), now: 0 }
+        let (topic, clients, limiter) = (Topic::new(), Vec::new(), Limiter::new(limits));
+        let mut world = Self { topic, clients, shard, replays, live, restarts: 0, limiter, now: 0, on_its_way: None };
+        world.restart_at(world.live.clone());
+        world.hear_of_the_restart();
+        world
+    }
+
+    /// The source begins, or begins again, at a position; the shard has yet to hear of it.
+    pub fn restart_at(&mut self, position: Position) {
+        let before = std::mem::replace(&mut self.live, position);
+        let reset = |(partition, to): (i32, i64)| {
+            let from = before.next(partition);
+            (from > to).then_some(Gap { partition, from, to, reason: GapReason::TopicReset })
+        };
+        let gaps = self.live.iter().filter_map(reset).collect();
+        self.restarts += 1;
+        self.on_its_way = Some(Feed::Restart(self.live.clone(), gaps));
+    }
+
+    pub fn hear_of_the_restart(&mut self) {
+        if let Some(restart) = self.on_its_way.take() {
+            self.shard.feed(restart);
+        }
     }
 
     pub fn read_live(&mut self, records: usize) {
@@ -61,17 +86,15 @@ impl World {
     }
 
     pub fn connect_latest(&mut self, filtered: bool) {
-        self.connect(Start::Latest, filtered, self.live.clone());
+        self.connect(self.live.clone(), false, filtered);
     }
 
     pub fn connect_earliest(&mut self, filtered: bool) {
-        let position = self.topic.low();
-        self.connect(Start::At { position: position.clone(), resumed: false, gaps: Vec::new() }, filtered, position);
+        self.connect(self.topic.low(), false, filtered);
     }
 
     pub fn connect_at(&mut self, next: Vec<i64>) {
-        let position = Position::new(next);
-        self.connect(Start::At { position: position.clone(), resumed: true, gaps: Vec::new() }, false, position);
+        self.connect(Position::new(next), true, false);
     }
 
     /// The client is gone; somebody comes back with its last cursor.
@@ -79,11 +102,21 @@ impl World {
         let Some(old) = self.clients.get(client) else { return };
         let (Some(position), filtered) = (old.cursor.clone(), old.filtered) else { return };
         self.disconnect(client);
-        self.connect(Start::At { position: position.clone(), resumed: true, gaps: Vec::new() }, filtered, position);
+        self.connect(position, true, filtered);
     }
 
-    fn connect(&mut self, start: Start, filtered: bool, position: Position) {
+    /// Where the source stands: what a client without a cursor is admitted with.
+    pub fn standing(&self) -> Start {
+        Start { position: self.live.clone(), resumed: false, gaps: Vec::new(), restarts: self.restarts }
+    }
+
+    fn connect(&mut self, position: Position, resumed: bool, filtered: bool) {
+        self.connect_with(Start { position, resumed, ..self.standing() }, filtered);
+    }
+
+    pub fn connect_with(&mut self, start: Start, filtered: bool) {
         let socket = FakeSocket::default();
+        let position = start.position.clone();
         let encoding = Encoding { format: Format::Raw, envelope: Envelope::HeadgateV1, kafka_metadata: false };
         let id = self.shard.join(Join {
             socket: socket.clone(),
@@ -151,6 +184,13 @@ impl World {
             for batch in self.replays.pump(&self.topic) {
                 self.shard.replayed(batch);
             }
+        }
+    }
+
+    /// Replays wait for Kafka, and give back the credits that they took to see whether they are still wanted.
+    pub fn replays_wait(&mut self) {
+        for batch in self.replays.return_credits() {
+            self.shard.replayed(batch);
         }
     }
 

@@ -37,6 +37,10 @@ pub(super) fn check(view: &View<'_>) -> Finding {
         Exposure::LoadBalancer => view.public_service.map(load_balancer),
     };
     finding.unwrap_or_else(|| {
+        // A route is left out for no other reason.
+        if exposure == Exposure::Gateway && matches!(view.observation.outcome, Outcome::Applied { .. }) {
+            return Finding::no(Reason::GatewayApiMissing, "The cluster serves no HTTPRoute of the Gateway API");
+        }
         let message =
             format!("Nothing exposes the stream yet as spec.publicAccess.exposure {} asks", exposure.as_str());
         Finding::no(Reason::RoutePending, message)

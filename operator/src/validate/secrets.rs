@@ -36,16 +36,25 @@ pub fn wanted_secrets(endpoint: &StreamEndpoint, references: &References) -> BTr
     let mut wanted: BTreeSet<SecretLocation> = tls_secret(&request, &mut problems).into_iter().collect();
     wanted.extend(provider_authority_entry(&request, &mut problems).into_iter().flatten().map(|entry| entry.secret));
     if let Ok(Cluster { kafka, .. }) = kafka
-        && !problems.0.iter().any(|problem| problem.reason.withdraws())
+        && !is_withdrawn(&problems)
     {
         wanted.extend(credentials::locations(kafka.tls.as_ref(), kafka.sasl.as_ref()));
     }
     wanted
 }
 
+/// Whether the platform team does not allow the endpoint: then the credentials are none of its business.
+fn is_withdrawn(problems: &Problems) -> bool {
+    problems.0.iter().any(|problem| problem.reason.withdraws())
+}
+
 /// The cluster with what gateways log in with.
 pub(super) fn log_in(request: &Request<'_>, cluster: Cluster, problems: &mut Problems) -> Parsed<Kafka> {
     let Cluster { kafka, connection } = cluster;
+    if is_withdrawn(problems) {
+        // Nobody has read them, so that nothing can be said about them.
+        return Err(Reported);
+    }
     let Some(secrets) = &request.references.secrets else { return Ok(kafka) };
     let flaws = match credentials::kafka_files(kafka.tls.as_ref(), kafka.sasl.as_ref(), secrets) {
         Ok(files) => return Ok(Kafka { files, ..kafka }),

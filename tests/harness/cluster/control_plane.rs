@@ -160,5 +160,8 @@ fn controller_manager_flags(pki: &Pki) -> Vec<String> {
         "--allocate-node-cidrs=false".to_owned(),
         format!("--service-cluster-ip-range={SERVICES}"),
         format!("--node-monitor-grace-period={NODE_SILENCE}"),
+        // The default of 20 spares an API server that has more to do than this one.
+        "--kube-api-qps=200".to_owned(),
+        "--kube-api-burst=400".to_owned(),
     ]
 }

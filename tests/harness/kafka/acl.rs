@@ -19,7 +19,7 @@ const TOPIC: i8 = 2;
 const GROUP: i8 = 3;
 const LITERAL: i8 = 3;
 const ALLOW: i8 = 3;
-const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_mins(1);
 const MAX_ANSWER: u32 = 65_536;
 
 /// What may be granted.

@@ -22,7 +22,7 @@ pub(crate) type Producer = FutureProducer<DefaultClientContext, Tokio>;
 /// Enough for every test that fills a topic in one go; the default is 100,000.
 const QUEUED_RECORDS: &str = "1000000";
 /// How long a record may wait for room in the client's queue.
-const QUEUE: Duration = Duration::from_secs(10);
+const QUEUE: Duration = Duration::from_mins(1);
 /// How long one look for a record may take before the deadline is looked at.
 const POLL: Duration = Duration::from_millis(100);
 

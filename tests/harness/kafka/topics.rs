@@ -12,7 +12,7 @@ use super::RealKafka;
 use crate::wait::eventually_ok;
 
 /// For one request: the broker is on the same machine.
-const REQUEST: Duration = Duration::from_secs(10);
+const REQUEST: Duration = Duration::from_mins(1);
 const ANSWER: Duration = Duration::from_millis(500);
 
 /// A consumer group that the broker knows.

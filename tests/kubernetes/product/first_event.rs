@@ -19,7 +19,8 @@ async fn from_apply_to_the_first_event_it_takes_less_than_twenty_seconds() -> Re
     let work = async |stage: &Stage, namespace: &str| {
         let begin = Instant::now();
         stage.apply(namespace, &topic, json!({})).await?;
-        stage.ready(namespace).await?;
+        let wait = ["wait", "--for=condition=Ready", "streamendpoint/orders", "--timeout=2m", "--namespace", namespace];
+        stage.cluster.kubectl(&wait).await?;
         let ready = begin.elapsed();
         let key = stage.key(namespace, "default").await?;
         let authorization = format!("Bearer {key}");

@@ -1,47 +1,51 @@
 //! Clients stream while everything around them changes: by cursor, nothing is missing, nothing comes twice.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use headgate_tests::gateway::get;
 use headgate_tests::tools;
-use headgate_tests::wait::eventually_ok;
-use serde_json::json;
+use headgate_wire::endpoints::DEFAULT_ADMIN_PORT;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::{Value, json};
 
 use super::follower::Follower;
-use super::stage::{CHART, PATIENCE, RELEASE, SYSTEM, Stage, helm};
+use super::stage::{CHART, RELEASE, SYSTEM, Stage, helm};
 
 const PARTITIONS: i32 = 3;
+/// The fewest clients, and the most until each pod has one of them.
 const CLIENTS: usize = 6;
+const MAX_CLIENTS: usize = 60;
 /// Records per batch, and the time between two batches: 200 records per second.
 const BATCH: usize = 10;
 const BATCH_EVERY: Duration = Duration::from_millis(50);
-const GATEWAYS: &str = "headgate.dev/endpoint=orders";
+pub(crate) const GATEWAYS: &str = "headgate.dev/endpoint=orders";
 const OPERATOR: &str = "app.kubernetes.io/name=headgate";
 
 /// Runs `disturb` while clients stream, and counts what they got. Gives the connections that each of them needed.
 #[expect(clippy::print_stdout, reason = "figures for whoever reads the log of the tests")]
-async fn while_clients_stream(
+pub(crate) async fn while_clients_stream(
     stage: &Stage,
     (namespace, replicas): (&str, i32),
     disturb: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<Vec<u32>> {
     let topic = stage.topic(PARTITIONS).await?;
-    // One pod per node, so that every node has clients to lose.
-    let neighbours = json!({ "labelSelector": { "matchLabels": { "headgate.dev/endpoint": "orders" } },
-                             "topologyKey": "kubernetes.io/hostname" });
-    let apart = json!({ "podAntiAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": [
-        { "weight": 100, "podAffinityTerm": neighbours },
-    ] } });
-    stage.apply(namespace, &topic, json!({ "replicas": replicas, "pod": { "affinity": apart } })).await?;
+    stage.apply(namespace, &topic, json!({ "replicas": replicas })).await?;
     stage.ready(namespace).await?;
     stage.replicas(namespace, replicas).await?;
     let (url, key) = (stage.url(namespace).await?, stage.key(namespace, "default").await?);
     let mut followers = Vec::new();
-    for _ in 0..CLIENTS {
+    // Every pod has somebody to lose.
+    while followers.len() < CLIENTS || !has_clients_everywhere(stage, namespace).await? {
+        ensure!(followers.len() < MAX_CLIENTS, "some pod gets none of {MAX_CLIENTS} clients");
         followers.push(Follower::start(&url, &key).await?);
     }
+    let clients = followers.len();
     let enough = Arc::new(AtomicBool::new(false));
     let producing = async {
         let mut produced = 0;
@@ -64,8 +68,23 @@ async fn while_clients_stream(
     for (number, follower) in followers.into_iter().enumerate() {
         connections.push(follower.finish(produced).await.with_context(|| format!("client {number}"))?);
     }
-    println!("{CLIENTS} clients got all of {produced} records over {connections:?} connections");
+    println!("{clients} clients got all of {produced} records over {connections:?} connections");
     Ok(connections)
+}
+
+/// Whether each gateway pod says that it has a client.
+async fn has_clients_everywhere(stage: &Stage, namespace: &str) -> Result<bool> {
+    let api: Api<Pod> = Api::namespaced(stage.client().await?, namespace);
+    for pod in api.list(&ListParams::default().labels(GATEWAYS)).await?.items {
+        let address = pod.status.and_then(|status| status.pod_ip).context("a gateway pod has no address")?;
+        let admin = SocketAddr::new(address.parse()?, DEFAULT_ADMIN_PORT);
+        let (_, body) = get(admin, "/status", &[]).await?;
+        let status: Value = serde_json::from_str(&body)?;
+        if status["streams"][0]["connections"].as_u64().unwrap_or(0) == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,51 +127,6 @@ async fn a_rollout_restart_loses_nothing() -> Result<()> {
         Ok(())
     };
     stage.with_namespace("restarted", work).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_drained_node_loses_nothing() -> Result<()> {
-    let stage = Stage::exclusive().await?;
-    let work = async |stage: &Stage, namespace: &str| {
-        while_clients_stream(stage, (namespace, 2), async || {
-            let drain = ["drain", "node2", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=3m"];
-            let drained = stage.cluster.kubectl(&drain).await;
-            let back = stage.cluster.kubectl(&["uncordon", "node2"]).await;
-            drained.and(back)?;
-            stage.replicas(namespace, 2).await
-        })
-        .await
-        .map(drop)
-    };
-    stage.with_namespace("drained", work).await
-}
-
-#[cfg(feature = "nodes")]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_cut_off_loses_nothing() -> Result<()> {
-    let stage = Stage::exclusive().await?;
-    let work = async |stage: &Stage, namespace: &str| {
-        while_clients_stream(stage, (namespace, 2), async || {
-            stage.cluster.cut_node("node2").await?;
-            let noticed = fewer_ready(stage, namespace, 2).await;
-            stage.cluster.heal_node("node2").await?;
-            noticed?;
-            stage.replicas(namespace, 2).await
-        })
-        .await
-        .map(drop)
-    };
-    stage.with_namespace("cut", work).await
-}
-
-#[cfg(feature = "nodes")]
-async fn fewer_ready(stage: &Stage, namespace: &str, than: i32) -> Result<()> {
-    eventually_ok("the operator to notice", PATIENCE, async || {
-        let ready = stage.endpoint(namespace).await?.status.and_then(|status| status.ready_replicas);
-        ensure!(ready.unwrap_or(0) < than, "{ready:?} are ready");
-        Ok(())
-    })
-    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,9 +93,20 @@ impl Stage {
 
     /// Waits until a condition of the endpoint has this status and reason. Gives its message.
     pub(crate) async fn condition(&self, namespace: &str, type_: &str, status: &str, reason: &str) -> Result<String> {
+        self.condition_of((namespace, "orders"), type_, status, reason).await
+    }
+
+    /// The same of an endpoint with another name.
+    pub(crate) async fn condition_of(
+        &self,
+        (namespace, name): (&str, &str),
+        type_: &str,
+        status: &str,
+        reason: &str,
+    ) -> Result<String> {
         let api: Api<StreamEndpoint> = Api::namespaced(self.client().await?, namespace);
         eventually_ok(format!("{type_}={status} {reason}"), PATIENCE, async || {
-            let endpoint = api.get("orders").await?;
+            let endpoint = api.get(name).await?;
             let observed = endpoint.status.as_ref().and_then(|status| status.observed_generation);
             ensure!(observed == endpoint.metadata.generation, "the operator has not seen the newest generation");
             let conditions = endpoint.status.into_iter().flat_map(|status| status.conditions);
@@ -203,7 +214,10 @@ async fn install(cluster: &Cluster) -> Result<RealKafka> {
         "metadata": { "name": "tests", "annotations": { "headgate.dev/default-connection": "true" } },
         "spec": {
             "bootstrapServers": kafka.bootstrap(),
-            "allowed": [{ "namespaces": { "selector": {} }, "topics": ["e2e*"] }],
+            "allowed": [{
+                "namespaces": { "selector": {} }, "topics": ["e2e*"],
+                "guardrails": { "exposures": ["ClusterLocal", "Gateway"], "hostnames": ["{namespace}.streams.test"] },
+            }],
         },
     });
     cluster.apply(&connection.to_string()).await?;
@@ -213,10 +227,20 @@ async fn install(cluster: &Cluster) -> Result<RealKafka> {
 /// The chart in the checkout.
 pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/headgate");
 
-/// Runs Helm with our images and, after them, these arguments.
+/// Runs Helm with our images and, after them, these arguments, in the namespace of the operator.
 pub(crate) async fn helm(cluster: &Cluster, program: &std::path::Path, arguments: &[&str]) -> Result<String> {
+    helm_in(cluster, program, SYSTEM, arguments).await
+}
+
+/// The same in another namespace.
+pub(crate) async fn helm_in(
+    cluster: &Cluster,
+    program: &std::path::Path,
+    namespace: &str,
+    arguments: &[&str],
+) -> Result<String> {
     let mut helm: Command = command(program);
-    helm.args(arguments).args(["--namespace", SYSTEM]).arg("--kubeconfig").arg(cluster.kubeconfig());
+    helm.args(arguments).args(["--namespace", namespace]).arg("--kubeconfig").arg(cluster.kubeconfig());
     if matches!(arguments.first(), Some(&("install" | "upgrade"))) {
         for value in [
             "image.repository=headgate.invalid/operator",

@@ -167,6 +167,45 @@ fn nothing_comes_out_after_an_error() {
     assert!(input.is_empty());
 }
 
+#[test]
+fn the_answer_to_our_close_is_found_behind_whatever_was_refused() {
+    let echo = frame(0x88, &[3, 0xea]);
+    let cases: [(&str, Vec<u8>); 9] = [
+        ("unmasked", vec![0x81, 3, b'a', b'b', b'c']),
+        ("reserved bit", frame(0xc1, b"payload")),
+        ("reserved opcode", frame(0x83, &[0x88; 300])),
+        ("long ping", frame(0x89, &[0; 126])),
+        ("binary", frame(0x82, "x".repeat(70_000).as_bytes())),
+        ("not UTF-8", frame(0x81, b"\xff\xfe")),
+        ("too large", frame(0x81, &[b'x'; 1001])),
+        ("two length bytes for 3", [&[0x81, 0xfe, 0, 3][..], &MASK, b"abc"].concat()),
+        ("more after it", [frame(0x80, b"continuation of nothing"), text("late"), frame(0x89, b"?")].concat()),
+    ];
+    for (name, refused) in cases {
+        for piece in [1, 2, 7, usize::MAX] {
+            let (mut parser, mut out) = (Parser::new(LIMIT), Vec::new());
+            for mut input in [&refused[..], &echo, &text("never read")].concat().chunks(piece) {
+                while !input.is_empty() {
+                    out.push(parser.next_message(&mut input));
+                }
+            }
+            out.retain(|result| *result != Ok(None));
+            assert!(matches!(out[0], Err(_) | Ok(Some(Inbound::Binary))), "{name}: {out:?}");
+            assert_eq!(out[1..], [Ok(Some(Inbound::Close(None)))], "{name} in pieces of {piece}");
+        }
+    }
+}
+
+#[test]
+fn a_close_frame_that_is_refused_is_the_clients_last_word() {
+    for refused in [frame(0x88, &[3]), frame(0x88, &[0, 0]), frame(0x88, &[0; 126])] {
+        let (mut parser, mut input) = (Parser::new(LIMIT), &refused[..]);
+        assert_eq!(parser.next_message(&mut input), Err(CloseReason::ProtocolError));
+        assert_eq!(parser.next_message(&mut input), Ok(Some(Inbound::Close(None))));
+        assert_eq!(parser.next_message(&mut input), Ok(None));
+    }
+}
+
 /// Wire bytes of a valid sequence together with what must come out of it.
 fn valid_sequence() -> impl Strategy<Value = (Vec<u8>, Vec<Inbound>)> {
     let message = prop_oneof![

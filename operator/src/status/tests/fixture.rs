@@ -27,7 +27,7 @@ pub(super) struct Scene {
     pub(super) pods: Vec<GatewayPod>,
     /// Status of the Deployment; null = there is none.
     pub(super) deployment: Value,
-    /// Status of the HTTPRoute.
+    /// Status of the HTTPRoute; null = the cluster has no HTTPRoutes.
     pub(super) http_route: Value,
     /// Address of the Ingress or the load balancer; without fields = none.
     pub(super) address: Value,
@@ -170,6 +170,7 @@ impl Scene {
         let template = made.deployment.spec.template.metadata.get_or_insert_default();
         let annotations = template.annotations.get_or_insert_default();
         annotations.insert(ANNOTATION_CONFIG_HASH.to_owned(), CONFIG_HASH.to_owned());
+        made.http_route = made.http_route.filter(|_| !self.http_route.is_null());
         if let Some(route) = &mut made.http_route {
             route.metadata.generation = Some(1);
             route.status = Some(serde_json::from_value(self.http_route.clone()).unwrap());

@@ -144,6 +144,15 @@ fn of_a_connections_secrets_a_tenant_learns_only_whom_to_ask() {
 }
 
 #[test]
+fn of_credentials_that_nobody_read_because_the_endpoint_is_not_allowed_nothing_is_said() {
+    let mut too_much = platform();
+    too_much["replicas"] = json!(11);
+    let references = references("{namespace}.*", Some(Secrets::new()));
+    let expected = [("spec.replicas".to_owned(), Reason::GuardrailExceeded)];
+    assert_eq!(problems(validate(&endpoint(&too_much), &references)), expected);
+}
+
+#[test]
 fn credentials_reach_the_model_and_are_never_shown() {
     let content = secrets(&[
         ("kafka/ca", Some(&[("ca.crt", CERTIFICATE)])),
