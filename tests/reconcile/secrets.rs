@@ -8,6 +8,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use headgate_crds::names::ANNOTATION_ROTATE;
 use headgate_tests::apiserver::faults::{Failure, Fault};
 use headgate_tests::apiserver::request::Verb;
+use headgate_wire::key::KeyDigest;
 use serde_json::{Value, json};
 use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -109,8 +110,9 @@ async fn no_key_and_no_password_is_anywhere_but_in_its_own_secret() {
     let verifier = stage.get("Secret", "orders-verifier").unwrap();
     assert!(keys.iter().all(|key| !mentions(&verifier, key)));
     let ticket_key = stage.ticket_key().unwrap();
-    let digits: String =
-        BASE64_STANDARD.decode(&ticket_key).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    let bytes: [u8; 32] = BASE64_STANDARD.decode(&ticket_key).unwrap().try_into().unwrap();
+    // Not a digest, but the same digits.
+    let digits = KeyDigest(bytes).to_string().trim_start_matches("sha256:").to_owned();
     for shown in [&ticket_key, &digits] {
         assert!(!logs.contains(shown), "in the log");
         let home = |object: &Value| object["metadata"]["name"] == "orders-tickets";
