@@ -127,7 +127,7 @@ async fn a_token_of_somebody_else_or_one_that_is_not_good_prolongs_nothing() -> 
 async fn the_tokens_that_a_real_provider_gives_for_a_refresh_token_keep_a_connection_open() -> Result<()> {
     let provider = RealProvider::start(&Options::default()).await?;
     let stage = Stage::open(provider.issuer()).await?;
-    let first = provider.log_in("alice", AUDIENCE, Duration::from_secs(5)).await?;
+    let first = provider.log_in("alice", AUDIENCE, Duration::from_secs(8)).await?;
     let mut client = stage.connected(&first.access).await?;
     let mut without = stage.connected(&first.access).await?;
     let second = provider.refresh(first.refresh.as_deref().unwrap_or_default(), Duration::ZERO).await?;

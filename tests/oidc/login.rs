@@ -160,3 +160,17 @@ fn login_file(home: &Path) -> Result<PathBuf> {
     let found = files(home)?.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "json"));
     found.context("no login")
 }
+
+/// W10
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_not_for_the_stream_is_said_to_have_been_refused() -> Result<()> {
+    let (provider, home) = (RealProvider::start(&Options::default()).await?, home()?);
+    let stage = Stage::open(provider.issuer()).await?;
+    log_in(home.path(), provider.issuer(), "alice", &["--resource", "urn:elsewhere"]).await?;
+    let url = format!("http://{}/orders", stage.gateway.stream);
+    let mut reader = headgate(home.path(), &["stream", &url, "--issuer", provider.issuer()])?;
+    assert_eq!(reader.exit(PATIENCE).await?.code(), Some(2));
+    let said = reader.stderr().join("\n");
+    assert!(said.contains("401") && said.contains("was sent and refused"), "{said}");
+    Ok(())
+}

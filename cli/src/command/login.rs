@@ -137,3 +137,33 @@ fn tell(login: &Login) {
     let after = if login.refresh_token.is_some() { "it is renewed when needed" } else { "then log in again" };
     notice(format_args!("logged in at {issuer}; the token ends at {end}, {after}"));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_endpoint_names_its_provider_and_audiences_unless_its_tokens_are_the_clusters_own() {
+        let oidc = |value| serde_json::from_value::<Oidc>(value).unwrap();
+        let of_people = oidc(json!({ "issuerURL": "https://id.example.com", "audiences": ["orders", "shop"] }));
+        let expected = Target {
+            issuer: Some("https://id.example.com".to_owned()),
+            audiences: vec!["orders".to_owned(), "shop".to_owned()],
+        };
+        assert_eq!(of_endpoint(Some(&of_people)), Some(expected));
+        let of_services = oidc(json!({ "kubernetes": {}, "audiences": ["orders"] }));
+        assert_eq!((of_endpoint(Some(&of_services)), of_endpoint(None)), (None, None));
+    }
+
+    #[test]
+    fn a_login_asks_to_be_renewable_unless_the_provider_says_that_it_knows_no_such_scope() {
+        let provider = |scopes| {
+            let provider =
+                json!({ "issuer": "https://id", "token_endpoint": "https://id/t", "scopes_supported": scopes });
+            serde_json::from_value::<Provider>(provider).unwrap()
+        };
+        assert_eq!(usual_scope(&provider(json!(null))), "openid offline_access");
+        assert_eq!(usual_scope(&provider(json!(["openid", "email"]))), "openid");
+    }
+}

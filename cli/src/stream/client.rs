@@ -258,13 +258,13 @@ async fn dial(plan: &mut Plan, cursor: Option<&str>) -> Result<Socket, End> {
     headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL_HEADGATE));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("headgate/", env!("CARGO_PKG_VERSION"))));
     let credential = plan.renewing.credential().await?.unwrap_or_else(|| plan.credential.clone());
+    let with_credential = credential != Credential::Anonymous;
     if let Credential::Bearer(value) = credential {
         headers.insert(AUTHORIZATION, value);
     }
     let connecting = async {
         let transport = plan.route.open(&plan.address).await?;
         let upgraded = client_async_tls_with_config(request, transport, None, plan.connector.clone()).await;
-        let with_credential = plan.credential != Credential::Anonymous;
         upgraded.map(|(socket, _)| socket).map_err(|error| not_connected(error, with_credential))
     };
     match tokio::time::timeout(ATTEMPT_TIMEOUT, connecting).await {
