@@ -5,7 +5,9 @@
     reason = "the result is what is tested; what a test needs is there, or the test has failed"
 )]
 
-use headgate_crds::types::{AppName, BootstrapServers, EventType, Origin, Text, TopicName};
+use headgate_crds::types::{
+    AppName, AttributeName, Audience, BootstrapServers, Cidr, ClaimPath, EventType, IssuerUrl, Origin, Text, TopicName,
+};
 use headgate_crds::{StreamEndpoint, yaml};
 use headgate_gateway::Config;
 use headgate_operator::{References, Settings, gateway_config, to_yaml, validate};
@@ -78,6 +80,35 @@ proptest! {
             "kafka": {"bootstrapServers": servers},
             "publicAccess": {"allowedOrigins": [origin]},
             "stream": {"eventType": event_type},
+        }))?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_text_about_tokens_of_a_valid_manifest_is_valid_for_a_gateway(
+        issuer in any::<IssuerUrl>(),
+        audience in any::<Audience>(),
+        claim in any::<ClaimPath>(),
+        attribute in any::<AttributeName>(),
+        proxy in any::<Cidr>(),
+    ) {
+        let wanted = json!([{"claim": claim, "values": ["a"]}]);
+        let oidc = json!({
+            "issuerURL": issuer,
+            "audiences": [audience],
+            "usernameClaim": claim,
+            "rolesClaim": claim,
+            "organizationClaim": claim,
+            "required": wanted,
+            "publish": wanted,
+            "filters": [{"attribute": attribute, "claim": claim}],
+        });
+        accepted(&json!({
+            "auth": {"mode": "OIDC", "oidc": oidc},
+            "publicAccess": {"trustedProxies": [proxy]},
         }))?;
     }
 }

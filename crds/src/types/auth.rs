@@ -24,8 +24,11 @@ text_types! {
     IssuerUrl {
         kind: "issuer URL",
         length: 9..=512,
-        pattern: r"^https://[^\s?#]+$",
-        remedy: "write an https:// URL without query and fragment, exactly as tokens carry it in iss",
+        pattern: concat!(
+            r"^https://([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:", port!(), ")?",
+            r"(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?$"
+        ),
+        remedy: "write an https:// URL without user, query and fragment, exactly as tokens carry it in iss",
     }
 
     /// A value of the claim `aud`.

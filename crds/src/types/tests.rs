@@ -45,8 +45,23 @@ fn auth_texts() {
     let digest = format!("sha256:{}", "0".repeat(64));
     check::<KeyHash>(&[&digest], &["", "sha256:", &digest.to_uppercase(), &digest[..70]]);
     check::<IssuerUrl>(
-        &["https://id.example.com", "https://id.example.com:8443/realms/a"],
-        &["", "http://id.example.com", "https://id.example.com?a=b", "https://a b"],
+        &[
+            "https://id.example.com",
+            "https://id.example.com/",
+            "https://id.example.com:8443/realms/a",
+            "https://[fd00::1]/~a/%20",
+        ],
+        &[
+            "",
+            "https://",
+            "http://id.example.com",
+            "https://id.example.com?a=b",
+            "https://id.example.com#a",
+            "https://user@id.example.com",
+            "https://id.example.com:0",
+            "https://a b",
+            "https://a/ä",
+        ],
     );
     check::<Audience>(&["orders", "https://api.example.com"], &["", "a b"]);
     check::<ClaimPath>(&["sub", "realm_access.roles", "https://example.com/roles"], &["", "a b"]);
