@@ -89,8 +89,8 @@ mod tests {
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
         let request = Request { client_id: "cli".to_owned(), resource: Some("urn:a".to_owned()), ..Request::default() };
         let url = address("https://id/auth?x=1", &request, (verifier, "s", "http://127.0.0.1:1/callback"));
-        assert!(url.starts_with("https://id/auth?x=1&response%5Ftype=code&"), "{url}");
-        assert!(url.contains("code%5Fchallenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw%2DcM"), "{url}");
+        assert!(url.starts_with("https://id/auth?x=1&response_type=code&"), "{url}");
+        assert!(url.contains("code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"), "{url}");
         assert!(url.contains("&resource=urn%3Aa") && !url.contains("dBjft"), "{url}");
     }
 

@@ -8,7 +8,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::error::Error as _;
 use std::net::IpAddr;
@@ -19,6 +19,9 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// Everything but the unreserved characters of RFC 3986 section 2.3, so that people can read an address.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A client of providers.
 #[derive(Debug, Clone)]
@@ -109,7 +112,7 @@ pub(super) fn is_secure(url: &str) -> bool {
 
 /// Fields as `application/x-www-form-urlencoded`, also for a query.
 pub(crate) fn encode(fields: &[(&str, &str)]) -> String {
-    let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+    let encoded = |text| utf8_percent_encode(text, ESCAPED);
     fields.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect::<Vec<_>>().join("&")
 }
 
@@ -128,6 +131,6 @@ mod tests {
 
     #[test]
     fn a_form_keeps_what_would_end_a_field() {
-        assert_eq!(encode(&[("a", "x&y=z +"), ("b", "")]), "a=x%26y%3Dz%20%2B&b=");
+        assert_eq!(encode(&[("a_1", "x&y=z +~"), ("b", "")]), "a_1=x%26y%3Dz%20%2B~&b=");
     }
 }
