@@ -11,7 +11,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The one sentence of every 401 that a wrong, unknown, mistyped or expired credential gets.
-const UNAUTHORIZED_MESSAGE: &str = "valid credentials are needed: send an API key or a token as `Authorization: Bearer <key or token>`";
+const UNAUTHORIZED_MESSAGE: &str =
+    "valid credentials are needed: send an API key or a token as `Authorization: Bearer <key or token>`";
 
 /// Why a request is refused. The word of a kind never changes within a version: clients match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,13 +2,14 @@
 
 use crate::draining::RealGateway;
 use crate::raw::Raw;
-use crate::stage::{SOON, bearer, config, issued, with_keys};
+use crate::stage::{HEADGATE, SOON, bearer, config, issued, rules, with_keys};
 use anyhow::{Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use headgate_tests::gateway::get;
+use headgate_tests::oidc::hostile::Issuer;
 use headgate_tests::wait::eventually;
-use headgate_wire::config::QueryCredentials;
+use headgate_wire::config::{AuthMode, QueryCredentials};
 
 /// Wrong on purpose, and easy to find again. The password has colons.
 const PLANTED: [&str; 6] = [
@@ -62,7 +63,7 @@ fn refused_requests(key: &str) -> Vec<Request> {
     ]
 }
 
-/// The right key in every carrier.
+/// The right key, or the right token, in every carrier.
 fn accepted_requests(key: &str) -> Vec<Request> {
     vec![
         ("/orders".to_owned(), vec![("authorization", bearer(key))]),
@@ -83,6 +84,28 @@ async fn said(gateway: &RealGateway, (target, headers): Request, accepted: bool)
     Ok(format!("{answer:?} {body}"))
 }
 
+/// What a client is told that renews its token: once with a forged one, once with a good one.
+async fn renewed(gateway: &RealGateway, token: &str, forged: &str) -> Result<String> {
+    let client = Raw::connect(gateway.stream).await?;
+    let mut client = client.open("/orders", &[HEADGATE, ("authorization", &bearer(token))]).await?;
+    let mut told = client.text().await?;
+    for token in [forged, token] {
+        let message = serde_json::json!({ "type": "refresh", "token": token });
+        client.send_frame(0x81, message.to_string().as_bytes()).await?;
+        told += &client.text().await?;
+    }
+    ensure!(told.contains("unauthorized") && told.contains("refreshed"), "{told}");
+    Ok(told)
+}
+
+async fn ticket(gateway: &RealGateway, key: &str) -> Result<String> {
+    let mut client = Raw::connect(gateway.stream).await?;
+    let headers = [("authorization", &*bearer(key)), ("content-length", "0"), ("connection", "close")];
+    client.request("POST", "/orders/tickets", &headers).await?;
+    let body: serde_json::Value = serde_json::from_str(&client.body().await?)?;
+    Ok(body["ticket"].as_str().unwrap_or_default().to_owned())
+}
+
 /// W11
 #[tokio::test(flavor = "multi_thread")]
 async fn planted_secrets_show_up_in_no_log_metric_status_or_answer() -> Result<()> {
@@ -90,15 +113,32 @@ async fn planted_secrets_show_up_in_no_log_metric_status_or_answer() -> Result<(
     let (key, known) = issued("web", 3);
     let (_, mut config) = config()?;
     with_keys(&mut config, &folder.path().join("keys.json"), &[known])?;
+    let issuer = Issuer::start().await?;
+    config.auth.mode = AuthMode::ApiKeyOrOidc;
+    config.auth.oidc = Some(rules(&issuer));
+    let token = issuer.token_of("alice")?;
+    let forged = format!("{}.{}", token.rsplit_once('.').unwrap_or_default().0, encoded(PLANTED[0]));
     config.public_access.query_credentials = QueryCredentials::Allowed;
     config.drain_seconds = 1;
     let mut gateway = RealGateway::start(&config, &[("RUST_LOG", "trace")]).await?;
+    eventually("the provider's keys to be known", SOON, async || {
+        get(gateway.admin, "/status", &[]).await.is_ok_and(|(_, status)| status.contains(r#""usable":true"#))
+    })
+    .await?;
     let mut everything = Vec::new();
     for request in refused_requests(&key) {
         everything.push(said(&gateway, request, false).await?);
     }
-    for request in accepted_requests(&key) {
+    for request in accepted_requests(&key).into_iter().chain(accepted_requests(&token)) {
         everything.push(said(&gateway, request, true).await?);
+    }
+    for request in refused_requests(&forged).into_iter().take(4) {
+        everything.push(said(&gateway, request, false).await?);
+    }
+    everything.push(renewed(&gateway, &token, &forged).await?);
+    let ticket = ticket(&gateway, &key).await?;
+    for accepted in [true, false] {
+        everything.push(said(&gateway, (format!("/orders?ticket={ticket}"), vec![]), accepted).await?);
     }
     let mut garbage = Raw::connect(gateway.stream).await?;
     garbage.send(format!("{key} {}\r\n\r\n", PLANTED[0]).as_bytes()).await?;
@@ -107,7 +147,7 @@ async fn planted_secrets_show_up_in_no_log_metric_status_or_answer() -> Result<(
         everything.push(get(gateway.admin, path, &[]).await?.1);
     }
     eventually("the audit lines", SOON, async || {
-        gateway.process.stderr().iter().filter(|line| line.contains(r#""event":"close""#)).count() >= 5
+        gateway.process.stderr().iter().filter(|line| line.contains(r#""event":"close""#)).count() >= 12
     })
     .await?;
     gateway.process.terminate()?;
@@ -117,7 +157,10 @@ async fn planted_secrets_show_up_in_no_log_metric_status_or_answer() -> Result<(
     assert!(log.iter().any(|line| line.contains(r#""level":"DEBUG""#)), "this log is not the whole one");
     everything.extend(log);
     everything.extend(gateway.process.stdout());
-    for secret in PLANTED.iter().copied().chain([key.as_str(), &key[key.len() - 20..]]) {
+    let signature = |token: &str| token.rsplit('.').next().unwrap_or_default().to_owned();
+    let (signature, forgery) = (signature(&token), signature(&forged));
+    let own = [key.as_str(), &key[key.len() - 20..], &signature, &forgery, &ticket[4..60]];
+    for secret in PLANTED.iter().copied().chain(own) {
         for form in
             [secret.to_owned(), encoded(secret), STANDARD.encode(secret), basic(secret)["Basic ".len()..].to_owned()]
         {

@@ -315,6 +315,11 @@ pub struct PublicAccess {
     pub allowed_origins: Vec<String>,
     /// Whether credentials may stand in the URL.
     pub query_credentials: QueryCredentials,
+    /// The host under which clients reach the gateway. With it, a browser page counts as the gateway's own only at this
+    /// host (or at an address or `localhost`, which nobody else can make a name of); without it, at whatever host a request
+    /// names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
     /// Networks (CIDR, RFC 4632) of proxies whose `X-Forwarded-For` is believed; from others it is ignored.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<String>,

@@ -64,6 +64,7 @@ pub(super) fn assemble(flags: Flags, older: Older<'_>, problems: &mut Vec<Settin
             anonymous: access.anonymous,
             allowed_origins: flags.allowed_origin,
             query_credentials: in_url,
+            hostname: None,
             trusted_proxies: Vec::new(),
         },
         limits,

@@ -8,6 +8,7 @@ use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// What browsers send for a page without an origin of its own, such as a file or a sandboxed frame.
 const OPAQUE: &str = "null";
@@ -16,6 +17,8 @@ const OPAQUE: &str = "null";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OriginPolicy {
     allowed: BTreeSet<Origin>,
+    /// The only name at which a page is the gateway's own; absent = whatever the request names.
+    hostname: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,10 +33,12 @@ enum Origin {
 pub struct InvalidOrigin(pub String);
 
 impl OriginPolicy {
-    /// A policy that allows these origins besides the gateway's own host.
-    pub fn new(allowed: &[String]) -> Result<Self, InvalidOrigin> {
+    /// A policy that allows these origins besides the gateway's own host. A name that somebody lets lead to the gateway's
+    /// address (DNS rebinding) is not its own, once `hostname` says which is.
+    pub fn new(allowed: &[String], hostname: Option<&str>) -> Result<Self, InvalidOrigin> {
         let parse = |text: &String| Origin::parse(text).ok_or_else(|| InvalidOrigin(text.clone()));
-        Ok(Self { allowed: allowed.iter().map(parse).collect::<Result<_, _>>()? })
+        let hostname = hostname.map(|name| name.to_ascii_lowercase().into());
+        Ok(Self { allowed: allowed.iter().map(parse).collect::<Result<_, _>>()?, hostname })
     }
 
     /// Refuses a page of a foreign origin. `uri` names the own host where the Host header is absent (HTTP/2).
@@ -42,9 +47,7 @@ impl OriginPolicy {
         let Some(origin) = origins.next() else { return Ok(()) };
         let origin = origin.to_str().ok().and_then(Origin::parse).filter(|_| origins.next().is_none());
         match origin {
-            Some(origin) if self.allowed.contains(&origin) || origin.is_of_host(own_host(headers, uri).as_ref()) => {
-                Ok(())
-            }
+            Some(origin) if self.allowed.contains(&origin) || self.is_own(&origin, headers, uri) => Ok(()),
             _ => Err(Rejection::new(
                 RejectionKind::OriginNotAllowed,
                 "pages of this origin may not connect; add the origin to publicAccess.allowedOrigins",
@@ -53,7 +56,25 @@ impl OriginPolicy {
     }
 }
 
+impl OriginPolicy {
+    fn is_own(&self, origin: &Origin, headers: &HeaderMap, uri: &Uri) -> bool {
+        let own = own_host(headers, uri);
+        let is_a_name_of_ours = self.hostname.as_deref().is_none_or(|name| origin.is_at(name));
+        origin.is_of_host(own.as_ref()) && (is_a_name_of_ours || origin.is_beyond_names())
+    }
+}
+
 impl Origin {
+    fn is_at(&self, name: &str) -> bool {
+        matches!(self, Self::Tuple { host, .. } if host == name)
+    }
+
+    /// At an address, or at this machine: no name server decides where that is.
+    fn is_beyond_names(&self) -> bool {
+        let Self::Tuple { host, .. } = self else { return false };
+        host == "localhost" || host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok()
+    }
+
     /// `scheme "://" host [ ":" port ]` (RFC 6454 section 6.2), or `null`.
     fn parse(text: &str) -> Option<Self> {
         if text == OPAQUE {
@@ -122,7 +143,7 @@ mod tests {
             (ORIGIN, HeaderValue::from_str(origin).unwrap()),
             (HOST, HeaderValue::from_str(host).unwrap()),
         ]);
-        OriginPolicy::new(&allowed).unwrap().check(&headers, &Uri::from_static("/orders")).is_ok()
+        OriginPolicy::new(&allowed, None).unwrap().check(&headers, &Uri::from_static("/orders")).is_ok()
     }
 
     #[test]
@@ -162,6 +183,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_leads_to_the_gateway_is_not_its_own_once_the_own_one_is_known() {
+        let policy = OriginPolicy::new(&[], Some("Streams.example.com")).unwrap();
+        let admits = |origin: &'static str, host: &'static str| {
+            let headers = [(ORIGIN, HeaderValue::from_static(origin)), (HOST, HeaderValue::from_static(host))];
+            policy.check(&HeaderMap::from_iter(headers), &Uri::from_static("/orders")).is_ok()
+        };
+        assert!(!admits("http://rebound.example", "rebound.example"));
+        assert!(!admits("https://streams.example.com", "rebound.example"));
+        assert!(admits("https://streams.example.com", "streams.example.com"));
+        assert!(admits("http://10.0.0.7:8080", "10.0.0.7:8080"));
+        assert!(admits("http://[fd00::7]:8080", "[fd00::7]:8080"));
+        assert!(admits("http://localhost:8080", "localhost:8080"), "a port-forward");
+    }
+
+    #[test]
     fn a_page_without_an_origin_of_its_own_needs_to_be_listed() {
         assert!(!admits(&[], "null", "null"));
         assert!(admits(&["null"], "null", "x"));
@@ -176,7 +212,7 @@ mod tests {
         headers.append(HOST, HeaderValue::from_static("b.example"));
         assert!(OriginPolicy::default().check(&headers, &uri).is_err());
         headers.append(ORIGIN, HeaderValue::from_static("https://a.example"));
-        assert!(OriginPolicy::new(&["https://a.example".to_owned()]).unwrap().check(&headers, &uri).is_err());
+        assert!(OriginPolicy::new(&["https://a.example".to_owned()], None).unwrap().check(&headers, &uri).is_err());
     }
 
     #[test]
@@ -192,7 +228,7 @@ mod tests {
             "https://a:0",
             "https://a:65536",
         ] {
-            assert_eq!(OriginPolicy::new(&[text.to_owned()]), Err(InvalidOrigin(text.to_owned())));
+            assert_eq!(OriginPolicy::new(&[text.to_owned()], None), Err(InvalidOrigin(text.to_owned())));
         }
     }
 

@@ -56,7 +56,7 @@ impl Policy {
         Ok(Self {
             anonymous: access.anonymous,
             query_credentials: access.query_credentials,
-            origins: OriginPolicy::new(&access.allowed_origins)?,
+            origins: OriginPolicy::new(&access.allowed_origins, access.hostname.as_deref())?,
             proxies: TrustedProxies::new(&access.trusted_proxies)?,
             rules: config.auth.oidc.clone().map(Rules::new).map(Arc::new),
         })

@@ -35,7 +35,7 @@ pub(super) fn reloaded(endpoint: &Endpoint, config: &GatewayConfig, verifiers: &
 /// about a field that is added.
 fn fixed(config: &GatewayConfig) -> GatewayConfig {
     let mut fixed = config.clone();
-    let PublicAccess { anonymous: _, allowed_origins: _, query_credentials: _, trusted_proxies: _ } =
+    let PublicAccess { anonymous: _, allowed_origins: _, query_credentials: _, hostname: _, trusted_proxies: _ } =
         std::mem::take(&mut fixed.public_access);
     fixed.auth.oidc = fixed.auth.oidc.map(|oidc| {
         let Oidc {

@@ -19,6 +19,8 @@ pub(super) fn parse(access: &api::PublicAccess, problems: &mut Problems) -> Pars
             api::QueryCredentials::Denied => QueryCredentials::Denied,
             api::QueryCredentials::Allowed => QueryCredentials::Allowed,
         },
+        // What is wrong with it is reported where it is routed to.
+        hostname: access.hostname.as_ref().map(ToString::to_string),
         trusted_proxies: proxies?,
     })
 }
