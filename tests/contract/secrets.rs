@@ -106,6 +106,31 @@ async fn ticket(gateway: &RealGateway, key: &str) -> Result<String> {
     Ok(body["ticket"].as_str().unwrap_or_default().to_owned())
 }
 
+/// Everything that the gateway says to all of these, and on its admin port.
+async fn all_said(
+    gateway: &RealGateway,
+    (key, token, forged, ticket): (&str, &str, &str, &str),
+) -> Result<Vec<String>> {
+    let mut everything = Vec::new();
+    for request in refused_requests(key).into_iter().chain(refused_requests(forged).into_iter().take(4)) {
+        everything.push(said(gateway, request, false).await?);
+    }
+    for request in accepted_requests(key).into_iter().chain(accepted_requests(token)) {
+        everything.push(said(gateway, request, true).await?);
+    }
+    everything.push(renewed(gateway, token, forged).await?);
+    for accepted in [true, false] {
+        everything.push(said(gateway, (format!("/orders?ticket={ticket}"), vec![]), accepted).await?);
+    }
+    let mut garbage = Raw::connect(gateway.stream).await?;
+    garbage.send(format!("{key} {}\r\n\r\n", PLANTED[0]).as_bytes()).await?;
+    everything.push(garbage.body().await?);
+    for path in ["/status", "/metrics", "/readyz"] {
+        everything.push(get(gateway.admin, path, &[]).await?.1);
+    }
+    Ok(everything)
+}
+
 /// W11
 #[tokio::test(flavor = "multi_thread")]
 async fn planted_secrets_show_up_in_no_log_metric_status_or_answer() -> Result<()> {
@@ -125,27 +150,8 @@ async fn planted_secrets_show_up_in_no_log_metric_status_or_answer() -> Result<(
         get(gateway.admin, "/status", &[]).await.is_ok_and(|(_, status)| status.contains(r#""usable":true"#))
     })
     .await?;
-    let mut everything = Vec::new();
-    for request in refused_requests(&key) {
-        everything.push(said(&gateway, request, false).await?);
-    }
-    for request in accepted_requests(&key).into_iter().chain(accepted_requests(&token)) {
-        everything.push(said(&gateway, request, true).await?);
-    }
-    for request in refused_requests(&forged).into_iter().take(4) {
-        everything.push(said(&gateway, request, false).await?);
-    }
-    everything.push(renewed(&gateway, &token, &forged).await?);
     let ticket = ticket(&gateway, &key).await?;
-    for accepted in [true, false] {
-        everything.push(said(&gateway, (format!("/orders?ticket={ticket}"), vec![]), accepted).await?);
-    }
-    let mut garbage = Raw::connect(gateway.stream).await?;
-    garbage.send(format!("{key} {}\r\n\r\n", PLANTED[0]).as_bytes()).await?;
-    everything.push(garbage.body().await?);
-    for path in ["/status", "/metrics", "/readyz"] {
-        everything.push(get(gateway.admin, path, &[]).await?.1);
-    }
+    let mut everything = all_said(&gateway, (&key, &token, &forged, &ticket)).await?;
     eventually("the audit lines", SOON, async || {
         gateway.process.stderr().iter().filter(|line| line.contains(r#""event":"close""#)).count() >= 12
     })

@@ -52,7 +52,7 @@ async fn a_file_with_missing_or_misspelt_authentication_is_refused_with_64_and_n
         (change("/auth/mode", Some(json!("none"))), "mode"),
         (change("/auth/mode", Some(json!("ApiKeys"))), "mode"),
         (change("/auth/mode", Some(json!("ApiKey"))), "auth.keysFile"),
-        (change("/auth/mode", Some(json!("OIDC"))), "auth.mode"),
+        (change("/auth/mode", Some(json!("OIDC"))), "auth.oidc"),
         (change("/auth", Some(json!({"mode": "ApiKey", "keysfile": "k"}))), "keysfile"),
         (change("/auth", Some(json!({"mode": "ApiKey", "keysFile": "/nonexistent/keys.json"}))), "auth.keysFile"),
         (change("/publicAccess", None), "publicAccess.anonymous"),

@@ -49,7 +49,7 @@ async fn a_ticket_opens_one_connection_on_any_gateway_of_the_endpoint_and_no_sec
     let folder = tempfile::tempdir()?;
     let (key, known) = issued("web", 1);
     let ([first, second], stranger) =
-        gateways(|config| with_keys(config, &folder.path().join("keys.json"), &[known.clone()])).await?;
+        gateways(|config| with_keys(config, &folder.path().join("keys.json"), std::slice::from_ref(&known))).await?;
     let ticket = ticket(&first, &key).await?;
     assert_eq!(upgrade(&stranger, &ticket).await?, 401, "it was sealed with another secret");
     assert_eq!(upgrade(&second, &ticket).await?, 101);
