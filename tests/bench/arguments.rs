@@ -48,6 +48,8 @@ pub enum Measurement {
     Idle(Idle),
     /// Latency of healthy clients, beside clients that never read
     Frozen(Frozen),
+    /// Clients that see rows of their own, beside as many that see everything
+    Rows(Rows),
     /// Records per second through the consumer
     Kafka(Kafka),
 }
@@ -56,7 +58,7 @@ impl Measurement {
     /// Each with its defaults.
     pub fn all() -> Result<Vec<Self>, clap::Error> {
         let parse = |name| Ok(Arguments::try_parse_from(["headgate-bench", name])?.command);
-        let commands = ["fanout", "idle", "frozen", "kafka"].into_iter().map(parse);
+        let commands = ["fanout", "idle", "frozen", "rows", "kafka"].into_iter().map(parse);
         commands.filter_map(|command| command.map(Command::measurement).transpose()).collect()
     }
 }
@@ -116,6 +118,22 @@ pub struct Frozen {
     pub rounds: usize,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 6.0)]
+    pub seconds: f64,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Rows {
+    /// Connected clients, each with a value of its own
+    #[arg(long, default_value_t = 5000)]
+    pub clients: usize,
+    /// Bytes of one record's value
+    #[arg(long, default_value_t = 200)]
+    pub size: usize,
+    /// Times that each variant has its turn
+    #[arg(long, default_value_t = 10)]
+    pub rounds: usize,
+    /// Seconds of each turn
+    #[arg(long, default_value_t = 0.5)]
     pub seconds: f64,
 }
 
@@ -187,6 +205,9 @@ pub struct Shards {
     /// Slow clients are moved ahead instead of closed
     #[arg(long)]
     pub skip: bool,
+    /// Different subjects that its records have in turn; 0 = none
+    #[arg(long, default_value_t = 0)]
+    pub rows: u32,
     /// Milliseconds that records may wait to share a write
     #[arg(long, default_value_t = 0)]
     pub max_delay: u32,

@@ -38,6 +38,8 @@ pub struct Crowd {
     pub frozen: usize,
     /// What they ask for.
     pub format: Format,
+    /// Each asks for the events of a subject of its own.
+    pub rows: bool,
 }
 
 /// Connected clients.
@@ -80,7 +82,7 @@ impl Clients {
             epoch: Instant::now(),
         };
         for index in 0..crowd.clients {
-            let (socket, early) = handshake(address, crowd.format).context("handshake")?;
+            let (socket, early) = handshake(address, crowd.format, crowd.rows.then_some(index)).context("handshake")?;
             socket.set_nonblocking(true)?;
             if index < reading {
                 let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
@@ -210,7 +212,7 @@ impl Observed {
 }
 
 /// Opens a stream; what came after the server's answer is part of it.
-fn handshake(address: SocketAddr, format: Format) -> Result<(TcpStream, Vec<u8>)> {
+fn handshake(address: SocketAddr, format: Format, row: Option<usize>) -> Result<(TcpStream, Vec<u8>)> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(DEADLINE))?;
@@ -218,6 +220,12 @@ fn handshake(address: SocketAddr, format: Format) -> Result<(TcpStream, Vec<u8>)
         Format::Raw => ("?format=raw", None),
         Format::Cloudevents => ("", Some(SUBPROTOCOL_CLOUDEVENTS)),
         Format::Headgate => ("", Some(SUBPROTOCOL_HEADGATE)),
+    };
+    let filter = row.map_or(String::new(), |row| format!("filter.subject={}", payload::subject(row as u64)));
+    let query = match (query, filter.as_str()) {
+        ("", "") => String::new(),
+        ("", filter) => format!("?{filter}"),
+        (query, filter) => format!("{query}&{filter}"),
     };
     let protocol = protocol.map_or(String::new(), |name| format!("sec-websocket-protocol: {name}\r\n"));
     let request = format!(

@@ -76,7 +76,7 @@ pub fn measure(settings: &Fanout) -> Result<Vec<Row>> {
 /// The bare loop comes first: the others are compared with it.
 fn subjects(settings: &Fanout, format: Format) -> Result<Vec<Subject>> {
     let size = settings.size;
-    let crowd = Crowd { clients: settings.clients, observed: 1, frozen: 0, format };
+    let crowd = Crowd { clients: settings.clients, observed: 1, frozen: 0, format, rows: false };
     let subject = |name, server: Server, broker| {
         let clients = Clients::connect(server.stream, crowd)?;
         Ok::<_, anyhow::Error>(Subject { name, server, broker, clients })

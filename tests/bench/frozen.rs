@@ -66,8 +66,13 @@ pub fn measure(settings: &Frozen) -> Result<Vec<Row>> {
 fn run(settings: &Frozen, variant: &Variant, bootstrap: &str) -> Result<Row> {
     let line = format!("shards --size {} --bootstrap {bootstrap} {}", settings.size, variant.arguments);
     let server = Server::start(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())?;
-    let crowd =
-        Crowd { clients: settings.clients, observed: OBSERVED, frozen: variant.frozen, format: Format::Cloudevents };
+    let crowd = Crowd {
+        clients: settings.clients,
+        observed: OBSERVED,
+        frozen: variant.frozen,
+        format: Format::Cloudevents,
+        rows: false,
+    };
     let mut clients = Clients::connect(server.stream, crowd)?;
     let duration = Duration::from_secs_f64(settings.seconds);
     let publisher = publish(server.control()?, clients.epoch(), settings.rate, WARM_UP + duration);

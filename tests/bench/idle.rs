@@ -31,7 +31,7 @@ pub fn measure(settings: &Idle) -> Result<Vec<Row>> {
     for format in &settings.format {
         report::progress(&format!("idle: {} connections, {}", settings.clients, format.name()));
         let gateway = Server::gateway(server::config(&broker.bootstrap, QUIET_TOPIC, 5))?;
-        let crowd = Crowd { clients: settings.clients, observed: 0, frozen: 0, format: *format };
+        let crowd = Crowd { clients: settings.clients, observed: 0, frozen: 0, format: *format, rows: false };
         let resident_before = proc::resident_bytes(gateway.pid())?;
         let clients = Clients::connect(gateway.stream, crowd)?;
         let resident_with = proc::resident_bytes(gateway.pid())?;

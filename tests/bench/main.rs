@@ -17,6 +17,7 @@ mod payload;
 mod placement;
 mod proc;
 mod report;
+mod rows;
 mod server;
 mod shards;
 mod statistics;
@@ -58,6 +59,7 @@ fn measure(measurements: &[Measurement], output: report::Form) -> Result<()> {
             Measurement::Fanout(settings) => report.fanout = Some(fanout::measure(settings)?),
             Measurement::Idle(settings) => report.idle = Some(idle::measure(settings)?),
             Measurement::Frozen(settings) => report.frozen = Some(frozen::measure(settings)?),
+            Measurement::Rows(settings) => report.rows = Some(rows::measure(settings)?),
             Measurement::Kafka(settings) => report.kafka = Some(kafka::measure(settings)?),
         }
     }

@@ -3,17 +3,30 @@
 use anyhow::{Result, ensure};
 use headgate_gateway::frame::{Opcode, write_frame};
 
-const BEFORE_STAMP: &str = r#"{"specversion":"1.0","id":""#;
+const BEFORE_STAMP: &str = r#""specversion":"1.0","id":""#;
 const AFTER_STAMP: &str = r#"","source":"/bench","type":"bench.v1","data":""#;
 const END: &str = r#""}"#;
 const STAMP_DIGITS: usize = 16;
 
 /// A structured CloudEvent of exactly `size` bytes with a stamp in it.
 pub fn event(size: usize, stamp: u64) -> Result<Vec<u8>> {
-    let fixed = BEFORE_STAMP.len() + STAMP_DIGITS + AFTER_STAMP.len() + END.len();
+    let fixed = 1 + BEFORE_STAMP.len() + STAMP_DIGITS + AFTER_STAMP.len() + END.len();
     ensure!(size >= fixed, "a CloudEvent has at least {fixed} bytes");
     let data = "x".repeat(size - fixed);
-    Ok(format!("{BEFORE_STAMP}{stamp:016x}{AFTER_STAMP}{data}{END}").into_bytes())
+    Ok(format!("{{{BEFORE_STAMP}{stamp:016x}{AFTER_STAMP}{data}{END}").into_bytes())
+}
+
+/// The same of a subject, in the same number of bytes.
+pub fn event_of(subject: u64, size: usize, stamp: u64) -> Result<Vec<u8>> {
+    let attribute = format!(r#""subject":"{}","#, self::subject(subject));
+    let mut event = event(size - attribute.len(), stamp)?;
+    event.splice(1..1, attribute.bytes());
+    Ok(event)
+}
+
+/// A subject; all are of the same length.
+pub fn subject(number: u64) -> String {
+    format!("row-{number:08}")
 }
 
 /// The same as a frame.

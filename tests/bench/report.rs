@@ -1,7 +1,7 @@
 //! The results, for people or for programs. The only module that prints.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this module is for")]
 
-use crate::{fanout, frozen, idle, kafka, proc};
+use crate::{fanout, frozen, idle, kafka, proc, rows};
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -30,6 +30,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<Vec<frozen::Row>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<rows::Row>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka: Option<kafka::Row>,
 }
 
@@ -37,7 +39,16 @@ impl Report {
     /// Nothing measured yet.
     pub fn new() -> Self {
         let (processor, kernel) = (proc::processor(), proc::kernel());
-        Self { processor, cores: proc::cores(), kernel, fanout: None, idle: None, frozen: None, kafka: None }
+        Self {
+            processor,
+            cores: proc::cores(),
+            kernel,
+            fanout: None,
+            idle: None,
+            frozen: None,
+            rows: None,
+            kafka: None,
+        }
     }
 
     /// Writes it to stdout.
@@ -50,6 +61,7 @@ impl Report {
         self.print_fanout();
         self.print_idle();
         self.print_frozen();
+        self.print_rows();
         self.print_kafka();
         Ok(())
     }
@@ -108,6 +120,23 @@ impl Report {
                 row.delivered * 100.0,
                 row.cpu_percent,
                 row.closed,
+            );
+        }
+    }
+
+    fn print_rows(&self) {
+        let Some(rows) = &self.rows else { return };
+        println!("\nrows: one frame in each write; every client has a value of its own, or all see everything");
+        println!("variant      clients  deliveries/s  of everything  CPU s/M  bytes per connection");
+        for row in rows {
+            println!(
+                "{:<12} {:>7} {:>13.0} {:>13.1}% {:>8.3} {:>21.0}",
+                row.variant,
+                row.clients,
+                row.deliveries_per_second,
+                row.speed_to_everything * 100.0,
+                row.cpu_seconds_per_million,
+                row.bytes_per_connection,
             );
         }
     }

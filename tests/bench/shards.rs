@@ -61,29 +61,31 @@ async fn run(settings: &Shards) -> Result<()> {
     };
     announcement.make()?;
     let feeds = endpoint.feeds();
-    let size = settings.size;
+    let (size, rows) = (settings.size, u64::from(settings.rows));
     let end = CancellationToken::new();
     let ended = end.clone().drop_guard();
     let publisher = std::thread::Builder::new().name("publisher".to_owned()).spawn(move || {
         let _ended = ended;
         let (orders, _) = control.accept()?;
-        publish(orders, size, &feeds)
+        publish(orders, (size, rows), &feeds)
     })?;
     serve::serve(listener, Streams(Arc::from([endpoint])), None, end).await;
     publisher.join().ok().context("the publisher ended by a panic")?
 }
 
-fn publish(mut orders: TcpStream, size: usize, feeds: &[mpsc::Sender<Feed>]) -> Result<()> {
+fn publish(mut orders: TcpStream, (size, rows): (usize, u64), feeds: &[mpsc::Sender<Feed>]) -> Result<()> {
     let mut offset = 0;
     while let Some(order) = Order::read(&mut orders)? {
-        let value = bytes::Bytes::from(payload::event(size, order.stamp)?);
-        let entries: Arc<[Entry]> = (0..i64::from(order.records))
-            .map(|number| {
-                let parts =
-                    RecordParts { offset: offset + number, value: Some(value.clone()), ..RecordParts::default() };
-                Entry::Record(Arc::new(Record::decode(parts, MAX_RECORD_BYTES)))
-            })
-            .collect();
+        let same = bytes::Bytes::from(payload::event(size, order.stamp)?);
+        let entry = |number: i64| {
+            let value = match rows {
+                0 => same.clone(),
+                rows => payload::event_of(number as u64 % rows, size, order.stamp)?.into(),
+            };
+            let parts = RecordParts { offset: offset + number, value: Some(value), ..RecordParts::default() };
+            anyhow::Ok(Entry::Record(Arc::new(Record::decode(parts, MAX_RECORD_BYTES))))
+        };
+        let entries: Arc<[Entry]> = (0..i64::from(order.records)).map(entry).collect::<Result<_>>()?;
         offset += i64::from(order.records);
         for feed in feeds {
             feed.blocking_send(Feed::Entries(entries.clone())).ok().context("a shard has ended")?;
