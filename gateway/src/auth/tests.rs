@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const SECRET: &str = "planted-secret-31337";
