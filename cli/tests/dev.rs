@@ -162,6 +162,19 @@ fn take(lines: &mut Lines<BufReader<ChildStdout>>, count: usize, offsets: &mut B
 }
 
 #[test]
+fn tokens_that_only_a_cluster_can_check_are_refused_with_what_stands_in_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("endpoint.yaml");
+    let manifest = "apiVersion: headgate.dev/v1alpha1\nkind: StreamEndpoint\nmetadata: {name: a, namespace: b}\n\
+                    spec: {app: a, topic: a, auth: {mode: OIDC, oidc: {kubernetes: {}, audiences: [x]}}}";
+    std::fs::write(&file, manifest).unwrap();
+    let refused = run(&["dev", "-f", file.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("add --oidc"), "{told}");
+}
+
+#[test]
 fn a_port_that_is_taken_is_explained_by_the_option_that_changes_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

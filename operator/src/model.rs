@@ -207,6 +207,13 @@ pub enum TokenKeys {
     Cluster(Option<String>),
 }
 
+impl TokenKeys {
+    /// Whether the cluster itself issues the tokens.
+    pub const fn is_a_clusters(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+}
+
 /// Certificates in PEM. They are public, but what else somebody has put beside them need not be.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificates(pub Vec<u8>);

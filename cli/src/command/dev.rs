@@ -87,7 +87,18 @@ async fn serve(args: &DevArgs) -> anyhow::Result<()> {
 
 /// The test issuer, if one is wanted; its tokens are for everybody here who takes tokens.
 async fn issuer(args: &DevArgs, endpoints: &[Endpoint]) -> anyhow::Result<Option<TestIssuer>> {
-    let Some(address) = args.oidc else { return Ok(None) };
+    let Some(address) = args.oidc else {
+        let of_a_cluster =
+            |endpoint: &&Endpoint| endpoint.auth.tokens().is_some_and(|tokens| tokens.keys.is_a_clusters());
+        if let Some(endpoint) = endpoints.iter().find(of_a_cluster) {
+            bail!(
+                "{}: the tokens of a cluster's ServiceAccounts cannot be checked on this machine; add --oidc, whose test \
+                 issuer stands in for the cluster",
+                endpoint.app
+            );
+        }
+        return Ok(None);
+    };
     let audiences = endpoints.iter().filter_map(|endpoint| endpoint.auth.tokens());
     let audiences: BTreeSet<String> = audiences.flat_map(|tokens| tokens.rules.audiences.iter().cloned()).collect();
     if audiences.is_empty() {

@@ -101,6 +101,10 @@ pub(crate) fn gateway_config(endpoint: &Endpoint, surroundings: &Surroundings, k
         oidc.issuer_url.clone_from(issuer);
         (oidc.ca_file, oidc.jwks_file) = (None, None);
         oidc.algorithms = vec![SigningAlgorithm::ES256];
+    } else if let Some(oidc) = &mut config.auth.oidc
+        && oidc.ca_file.take().is_some()
+    {
+        notice(format_args!("{}: the provider is checked by this machine's certificate authorities here", config.app));
     }
     config.drain_seconds = DRAIN_SECONDS;
     config

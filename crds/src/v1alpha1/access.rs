@@ -35,7 +35,8 @@ pub struct PublicAccess {
     pub anonymous: bool,
     /// From where the stream can be reached: `ClusterLocal`, `Gateway` (an HTTPRoute), `Ingress` or `LoadBalancer`.
     pub exposure: Exposure,
-    /// DNS name under which clients reach the stream.
+    /// DNS name under which clients reach the stream. Browser pages at another name are of another origin, even if the name
+    /// leads to the gateways.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<Hostname>,
     /// Gateways that route to the stream, for exposure `Gateway`.

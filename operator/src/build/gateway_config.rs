@@ -2,7 +2,7 @@
 //!
 //! Owns which file a credential is read from. Must never put a secret in: a configuration is a ConfigMap.
 
-use crate::model::{Authentication, Endpoint, Kafka, TokenKeys, Tokens};
+use crate::model::{Authentication, Endpoint, Kafka, Tokens};
 use crate::settings::{
     CA_FILE, CERTIFICATE_FILE, CLIENT_CERTIFICATE_FILE, CLIENT_KEY_FILE, KEY_FILE, KEY_SET_FILE, PASSWORD_FILE,
     PROVIDER_CA_FILE, Settings, USERNAME_FILE,
@@ -74,7 +74,7 @@ fn auth(auth: &Authentication, settings: &Settings) -> Auth {
 fn oidc(tokens: &Tokens, settings: &Settings) -> Oidc {
     let file = |name: &str| settings.tokens_directory.join(name);
     Oidc {
-        jwks_file: matches!(tokens.keys, TokenKeys::Cluster(_)).then(|| file(KEY_SET_FILE)),
+        jwks_file: tokens.keys.is_a_clusters().then(|| file(KEY_SET_FILE)),
         ca_file: tokens.authority.is_some().then(|| file(PROVIDER_CA_FILE)),
         ..tokens.rules.clone()
     }
