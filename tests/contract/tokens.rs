@@ -1,10 +1,11 @@
 //! A connection shows what its newest token allows, under the rules that are in force (W7).
 
 use crate::raw::{Frame, Raw};
-use crate::stage::{HEADGATE, Stage, bearer, config, with_tokens};
+use crate::stage::{HEADGATE, SOON, Stage, bearer, config, with_tokens};
 use anyhow::Result;
 use headgate_tests::gateway::{Gateway, write_config};
 use headgate_tests::oidc::hostile::Issuer;
+use headgate_tests::wait::eventually;
 use headgate_wire::config::{ClaimFilter, ClaimMatch};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -90,5 +91,57 @@ async fn changed_rules_of_access_reach_live_connections_within_seconds_and_need_
     write_config(&file, &config)?;
     kafka.produce([headgate_tests::kafka::Record::new(&config.kafka.topic, "{}")]).await?;
     assert!(matches!(staying.frame().await?, Frame::Text(_)));
+    Ok(())
+}
+
+/// W6
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_token_does_not_cut_a_connection_short() -> Result<()> {
+    let issuer = Issuer::start().await?;
+    let stage = Stage::with(|config| with_tokens(config, &issuer)).await?;
+    let end = |seconds: i64| jiff::Timestamp::now().as_second() + seconds;
+    let (sooner, later) = (end(5), end(600));
+    let token = |end: i64| issuer.token(&claims(&issuer, "alice", &json!({ "exp": end })));
+    let mut client = open(&stage.gateway, &token(later)?).await?;
+    let mut witness = open(&stage.gateway, &token(sooner)?).await?;
+    send(&mut client, &json!({ "type": "refresh", "token": token(sooner)? })).await?;
+    let answer: Value = serde_json::from_str(&client.text().await?)?;
+    assert_eq!(answer["expiresAt"], jiff::Timestamp::from_second(later)?.to_string(), "{answer}");
+    assert_eq!(witness.closed().await?, (1008, "token expired".to_owned()), "the older one has ended");
+    stage.produce_events("a", [1]).await?;
+    assert!(client.text().await?.contains(r#""id":"1""#));
+    Ok(())
+}
+
+/// W7, W9
+#[tokio::test(flavor = "multi_thread")]
+async fn another_mode_in_the_file_closes_at_once_and_opens_nothing_before_the_restart() -> Result<()> {
+    let issuer = Issuer::start().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("gateway.yaml");
+    let (_, mut tokens) = config()?;
+    let mut open_to_all = tokens.clone();
+    with_tokens(&mut tokens, &issuer);
+    open_to_all.public_access.anonymous = true;
+    write_config(&file, &tokens)?;
+    let gateway = Gateway::start_from(&file).await?;
+    let token = issuer.token_of("alice")?;
+    let mut staying = open(&gateway, &token).await?;
+    let upgrade = async || anyhow::Ok(Raw::connect(gateway.stream).await?.upgrade("/orders", &[]).await?.status);
+
+    open_to_all.public_access.allowed_origins = vec!["https://seen.example".into()];
+    write_config(&file, &open_to_all)?;
+    let origin = ("origin", "https://seen.example");
+    eventually("the file to be seen", SOON, async || {
+        let Ok(mut client) = Raw::connect(gateway.stream).await else { return false };
+        client.upgrade("/orders", &[origin]).await.is_ok_and(|answer| answer.status == 401)
+    })
+    .await?;
+    assert_eq!(upgrade().await?, 401, "not open before the restart");
+    open(&gateway, &token).await?;
+    write_config(&file, &tokens)?;
+    open(&gateway, &token).await?;
+    send(&mut staying, &json!({ "type": "ping" })).await?;
+    assert!(staying.text().await?.contains("pong"), "its rules were the same all along");
     Ok(())
 }

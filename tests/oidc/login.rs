@@ -174,3 +174,19 @@ async fn a_login_that_is_not_for_the_stream_is_said_to_have_been_refused() -> Re
     assert!(said.contains("401") && said.contains("was sent and refused"), "{said}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_given_up_stays_given_up_and_ends_the_streams_that_use_it() -> Result<()> {
+    let options = Options { lifetime: Duration::from_secs(6), ..Options::default() };
+    let (provider, home) = (RealProvider::start(&options).await?, home()?);
+    let stage = Stage::open(provider.issuer()).await?;
+    log_in(home.path(), provider.issuer(), "alice", &[]).await?;
+    let url = format!("http://{}/orders", stage.gateway.stream);
+    let mut reader = headgate(home.path(), &["stream", &url, "--issuer", provider.issuer()])?;
+    eventually("the connection", SOON, async || stage.connections().await.is_ok_and(|open| open == 1)).await?;
+    printed(home.path(), &["logout"]).await?;
+    assert!(!reader.exit(PATIENCE).await?.success(), "{:?}", reader.stderr());
+    assert!(reader.stderr().join("\n").contains("headgate login"), "{:?}", reader.stderr());
+    assert_eq!(files(home.path())?, Vec::<PathBuf>::new());
+    Ok(())
+}

@@ -61,6 +61,8 @@ pub(crate) fn logout(args: &LogoutArgs) -> anyhow::Result<ExitCode> {
         let http = Http::new(args.ca_cert.as_deref())?;
         for login in logins {
             let issuer = &login.request.issuer;
+            // A stream that is renewing it now finishes first, and finds nothing the next time.
+            let _lock = store.lock(&login.request)?;
             store.remove(&login)?;
             match revoke(&http, &login).await {
                 Ok(true) => notice(format_args!("logged out at {issuer}")),

@@ -53,7 +53,11 @@ impl Renewal {
         let (locked, request) = (store.clone(), login.request.clone());
         let lock = tokio::task::spawn_blocking(move || locked.lock(&request)).await;
         let _lock = lock.map_err(|_| LoginError::Answer("this process is ending"))??;
-        let stored = store.current(&login.request)?.unwrap_or_else(|| login.clone());
+        // A login that was given up stays given up, whoever still uses its token.
+        let Some(stored) = store.current(&login.request)? else {
+            store.remove(&login)?;
+            return Err(LoginError::NotRenewable(login.request.issuer));
+        };
         if stored.token != login.token && stored.expires_at > Timestamp::now() {
             return Ok(Self { http, store, login: stored });
         }

@@ -33,9 +33,15 @@ async fn read(path: PathBuf, running: &Config) -> Option<GatewayConfig> {
     let has_extra_keys = !running.extra_keys.is_empty();
     let reading = tokio::task::spawn_blocking(move || read_and_check(&path, has_extra_keys));
     match reading.await {
-        Ok(Ok(changed)) => {
+        Ok(Ok(mut changed)) => {
             if without_access(&changed) != without_access(&running.wire) {
                 tracing::info!("the configuration file has changes that take effect with the next start only");
+            }
+            if changed.auth.mode != running.wire.auth.mode {
+                // Another mode needs other parts of this process; until it is replaced, closing takes effect and opening
+                // does not.
+                changed.auth = running.wire.auth.clone();
+                changed.public_access.anonymous &= running.wire.public_access.anonymous;
             }
             Some(changed)
         }

@@ -161,6 +161,11 @@ impl Session {
         self.answer(&ServerMessage::Refreshed { expires_at })
     }
 
+    /// A good token ends before the one in force, which stays: `expires_at` is its end (RFC 3339).
+    pub fn on_kept(&mut self, expires_at: String) -> Output {
+        if self.closed { Output::Nothing } else { self.answer(&ServerMessage::Refreshed { expires_at }) }
+    }
+
     /// A newer token was not accepted; everything stays as it was.
     pub fn on_not_renewed(&mut self, code: ErrorCode, message: String) -> Output {
         if self.closed {

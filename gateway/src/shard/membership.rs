@@ -194,6 +194,11 @@ impl<S: ClientSocket> Shard<S> {
     pub fn renewed(&mut self, id: ClientId, outcome: Result<(Arc<User>, Millis), (ErrorCode, String)>) {
         let Some(client) = self.client(id) else { return };
         let output = match outcome {
+            // It is good, and changes nothing: the connection is not cut short by an older one.
+            Ok((user, _)) if client.principal.expires_at() > Some(user.expires_at) => {
+                let expires_at = client.principal.expires_at().map(|end| end.to_string()).unwrap_or_default();
+                client.session.on_kept(expires_at)
+            }
             Ok((user, end)) => {
                 let principal = Principal::User(user);
                 if principal.has_same_rights(&client.principal) {
