@@ -86,7 +86,9 @@ impl Ready {
         if let Some(issuer) = &self.issuer {
             self.people(&mut text, issuer);
         }
-        if let Some(stream) = self.streams.first() {
+        // A stream that takes only tokens has its commands beside the issuer.
+        let readable = |stream: &&ReadyStream| stream.anonymous || !stream.keys.is_empty() || !stream.takes_tokens;
+        if let Some(stream) = self.streams.iter().find(readable) {
             self.suggestions(&mut text, stream);
         }
         text.push_str("Ctrl-C ends everything and leaves nothing behind.");
@@ -113,6 +115,10 @@ impl Ready {
     fn people(&self, text: &mut String, issuer: &str) {
         let program = &self.program;
         let _ = writeln!(text, "TEST ISSUER, FOR DEVELOPMENT ONLY: nobody is asked for a password\n  {issuer}");
+        let _ = writeln!(
+            text,
+            "  (its users have the claims preferred_username, realm_access.roles and region, and no others)"
+        );
         let _ = writeln!(text, "  {program} login {issuer}");
         for stream in self.streams.iter().filter(|stream| stream.takes_tokens) {
             let _ = writeln!(text, "  {program} stream {} --issuer {issuer}", self.url(stream));
@@ -206,8 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_takes_tokens_only_has_its_commands_beside_the_issuer() {
+        let issuer = Some("http://127.0.0.1:8082".to_owned());
+        let text = Ready { issuer, ..ready("127.0.0.1:8080", vec![]) }.to_text();
+        assert!(text.contains("stream http://127.0.0.1:8080/orders --issuer http://127.0.0.1:8082\n"), "{text}");
+        assert!(!text.contains("curl"), "{text}");
+    }
+
+    #[test]
     fn another_port_and_a_wildcard_address_become_a_whole_url() {
-        let text = ready("0.0.0.0:18080", vec![]).to_text();
+        let mut ready = ready("0.0.0.0:18080", vec![]);
+        ready.streams[0].anonymous = true;
+        let text = ready.to_text();
         assert!(text.contains("stream http://127.0.0.1:18080/orders\n"), "{text}");
         assert!(!text.contains("HEADGATE_KEY"), "{text}");
     }
