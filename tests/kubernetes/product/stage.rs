@@ -16,6 +16,7 @@ use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 /// Namespace of the operator.
@@ -133,11 +134,16 @@ impl Stage {
         Ok(String::from_utf8(value.0.clone())?)
     }
 
-    /// The stream through its Service, whose address this machine reaches.
+    /// The stream through its Service, whose address this machine reaches, once it leads to a pod.
     pub(crate) async fn url(&self, namespace: &str) -> Result<String> {
         let api: Api<Service> = Api::namespaced(self.client().await?, namespace);
         let service = api.get("orders-gateway").await?;
         let address = service.spec.and_then(|spec| spec.cluster_ip).context("the Service has an address")?;
+        // Nodes learn of a ready pod a moment after the API server.
+        eventually_ok("the Service to lead to a pod", PATIENCE, async || {
+            TcpStream::connect((address.as_str(), 8080)).await.with_context(|| address.clone())
+        })
+        .await?;
         Ok(format!("ws://{address}:8080/orders"))
     }
 
