@@ -6,6 +6,8 @@ use anyhow::Result;
 use headgate_tests::gateway::{self, Gateway};
 use headgate_tests::kafka::{RealKafka, unique};
 use headgate_wire::GatewayConfig;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// The least memory that a stream may have, in bytes.
 const SMALL_RING: u64 = 1024 * 1024;
@@ -80,8 +82,8 @@ async fn a_far_cursor_resumes_by_a_replay_that_meets_the_live_stream() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_clients_that_resume_at_once_share_few_replays() -> Result<()> {
     const CLIENTS: usize = 50;
-    /// Each shard starts one at once, and one more for everybody who has come by the next tick.
-    const MOST_REPLAYS: f64 = 16.0;
+    /// Each shard starts one at once, and one more in each of these for everybody who has come meanwhile.
+    const COMPANY: Duration = Duration::from_millis(250);
     const RECORDS: i64 = 1_200;
     let kafka = RealKafka::shared().await?;
     let topic = unique("crowd");
@@ -92,15 +94,22 @@ async fn fifty_clients_that_resume_at_once_share_few_replays() -> Result<()> {
     // Otherwise some of them would meet a stream that is still moving too fast for a loaded machine.
     wait_until_read(&gateway, RECORDS as usize).await?;
     let url = gateway.url("/orders");
+    let (start, last_arrival) = (Instant::now(), AtomicU64::new(0));
     let resume = |history: History| async {
         let mut reader = Reader::resume(&url, history).await?;
+        last_arrival.fetch_max(start.elapsed().as_millis() as u64, Ordering::Relaxed);
         reader.events(RECORDS as usize).await?;
         assert_eq!(reader.history.numbers(), all(RECORDS));
         anyhow::Ok(())
     };
     futures_util::future::try_join_all((0..CLIENTS).map(|_| resume(begin.clone()))).await?;
     let replays = gateway.metric(REPLAYS).await?;
-    assert!((1.0..=MOST_REPLAYS).contains(&replays), "{replays} replays for {CLIENTS} clients");
+    // On a busy machine they do not come at once.
+    let arrivals = Duration::from_millis(last_arrival.into_inner());
+    let shards = std::thread::available_parallelism()?.get() as f64;
+    let most = shards * (3.0 + arrivals.div_duration_f64(COMPANY));
+    println!("{replays} replays for {CLIENTS} clients that came within {arrivals:?}, at most {most:.0}");
+    assert!((1.0..=most).contains(&replays), "{replays} replays for {CLIENTS} clients within {arrivals:?}");
     gateway.stop().await
 }
 
