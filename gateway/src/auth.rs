@@ -138,7 +138,8 @@ impl Authenticator {
     pub fn provider_report(&self) -> Option<serde_json::Value> {
         let rules = self.policy.load().rules.clone()?;
         Some(serde_json::json!({
-            "issuer": rules.oidc.issuer_url, "usable": self.signing_keys.is_usable(), "problem": self.signing_keys.problem(),
+            "issuer": rules.oidc.issuer_url, "usable": self.signing_keys.is_usable(&rules),
+            "problem": self.signing_keys.problem(&rules),
         }))
     }
 

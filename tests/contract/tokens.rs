@@ -1,12 +1,12 @@
 //! A connection shows what its newest token allows, under the rules that are in force (W7).
 
 use crate::raw::{Frame, Raw};
-use crate::stage::{HEADGATE, SOON, Stage, bearer, config, with_tokens};
+use crate::stage::{HEADGATE, SOON, Stage, bearer, config, rules, with_keys, with_tokens};
 use anyhow::Result;
 use headgate_tests::gateway::{Gateway, write_config};
-use headgate_tests::oidc::hostile::Issuer;
+use headgate_tests::oidc::hostile::{Behaviour, Document, Issuer};
 use headgate_tests::wait::eventually;
-use headgate_wire::config::{ClaimFilter, ClaimMatch};
+use headgate_wire::config::{AuthMode, ClaimFilter, ClaimMatch};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -143,5 +143,36 @@ async fn another_mode_in_the_file_closes_at_once_and_opens_nothing_before_the_re
     open(&gateway, &token).await?;
     send(&mut staying, &json!({ "type": "ping" })).await?;
     assert!(staying.text().await?.contains("pong"), "its rules were the same all along");
+    Ok(())
+}
+
+/// W7, JWT-2: the old provider is slow, so that its keys are still on their way when another one takes its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_a_provider_that_was_replaced_check_no_token_of_the_next() -> Result<()> {
+    let (old, new) = (Issuer::start().await?, Issuer::start().await?);
+    old.behave(Document::Keys, Behaviour::Slow(Duration::from_secs(2)));
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("gateway.yaml");
+    let (_, mut config) = config()?;
+    with_keys(&mut config, &folder.path().join("keys.json"), &[])?;
+    config.auth.mode = AuthMode::ApiKeyOrOidc;
+    config.auth.oidc = Some(rules(&old));
+    write_config(&file, &config)?;
+    let gateway = Gateway::start_from(&file).await?;
+    eventually("the old provider to be asked", SOON, async || old.requests(Document::Keys) > 0).await?;
+    config.auth.oidc = Some(rules(&new));
+    write_config(&file, &config)?;
+
+    let token = new.token_of("alice")?;
+    let asked = async |token: &str| {
+        let headers = [("authorization", &*bearer(token))];
+        anyhow::Ok(Raw::connect(gateway.stream).await?.upgrade("/orders", &headers).await?.status)
+    };
+    eventually("a token of the new provider to be accepted", Duration::from_secs(8), async || {
+        asked(&token).await.is_ok_and(|status| status == 101)
+    })
+    .await?;
+    let forged = old.token(&new.claims("alice"))?;
+    assert_eq!(asked(&forged).await?, 401, "the old provider signs for the new one");
     Ok(())
 }

@@ -24,19 +24,11 @@ impl Authenticator {
     /// If they make no policy; the rules before the change stay in force.
     pub fn change_policy(&self, config: &GatewayConfig) -> Result<(), PolicyError> {
         let policy = Policy::new(config)?;
-        let before = self.policy.load_full();
-        if *before == policy {
+        if **self.policy.load() == policy {
             return Ok(());
         }
-        let provider = |policy: &Policy| {
-            let oidc = &policy.rules.as_ref()?.oidc;
-            Some((oidc.issuer_url.clone(), oidc.jwks_file.clone(), oidc.ca_file.clone()))
-        };
-        let is_other_provider = provider(&before) != provider(&policy);
         self.policy.store(Arc::new(policy));
-        if is_other_provider {
-            self.signing_keys.forget();
-        }
+        self.signing_keys.rules_changed();
         tracing::info!("the rules of access have changed");
         self.announce_change();
         Ok(())

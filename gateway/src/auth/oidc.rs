@@ -39,12 +39,12 @@ pub fn check_once(token: &str, key_set: &[u8], rules: &Rules, now: Timestamp) ->
 /// [`TokenError`]; the caller gets the same 401 for all but the last two.
 pub async fn verify(token: &str, rules: &Rules, keys: &KeyStore, now: Timestamp) -> Result<Arc<User>, TokenError> {
     let header = token::Header::read(token, &rules.oidc)?;
-    let known = keys.current();
+    let known = keys.current(rules);
     let Some(known) = known else { return Err(TokenError::NoKeys) };
     let outcome = token::verify(token, &header, &known, &rules.oidc, now);
     let claims = match outcome {
         Err(TokenError::UnknownKey) => {
-            let newer = keys.newer_than(&known).await.ok_or(TokenError::UnknownKey)?;
+            let newer = keys.newer_than(&known, rules).await.ok_or(TokenError::UnknownKey)?;
             token::verify(token, &header, &newer, &rules.oidc, now)?
         }
         outcome => outcome?,

@@ -34,10 +34,11 @@ pub struct KeyStore {
     attempts: watch::Sender<Attempts>,
 }
 
-/// Keys, and when they were got.
+/// Keys, by which rules they were got, and when.
 #[derive(Debug)]
 struct Known {
     keys: Arc<KeySet>,
+    rules: Arc<Rules>,
     at: Instant,
 }
 
@@ -56,15 +57,17 @@ impl Default for KeyStore {
 }
 
 impl KeyStore {
-    /// The keys, unless there are none that may still be trusted.
-    pub(super) fn current(&self) -> Option<Arc<KeySet>> {
-        self.known.load().as_ref().filter(|known| known.at.elapsed() < MAX_STALE).map(|known| Arc::clone(&known.keys))
+    /// The keys of the rules' provider, unless there are none that may still be trusted.
+    pub(super) fn current(&self, rules: &Rules) -> Option<Arc<KeySet>> {
+        let known = self.known.load();
+        let known = known.as_ref().filter(|known| known.at.elapsed() < MAX_STALE);
+        known.filter(|known| known.rules.have_the_provider_of(rules)).map(|known| Arc::clone(&known.keys))
     }
 
     /// Other keys than these, after asking the provider if that is due. `None` if there are no newer ones for now.
-    pub(super) async fn newer_than(&self, keys: &Arc<KeySet>) -> Option<Arc<KeySet>> {
+    pub(super) async fn newer_than(&self, keys: &Arc<KeySet>, rules: &Rules) -> Option<Arc<KeySet>> {
         let mut attempts = self.attempts.subscribe();
-        let newer = || self.current().filter(|current| !Arc::ptr_eq(current, keys));
+        let newer = || self.current(rules).filter(|current| !Arc::ptr_eq(current, keys));
         if let Some(newer) = newer() {
             return Some(newer);
         }
@@ -80,9 +83,9 @@ impl KeyStore {
     }
 
     /// Why there are no keys, or why they are no longer refreshed. `None` while all is well.
-    pub fn problem(&self) -> Option<String> {
+    pub fn problem(&self, rules: &Rules) -> Option<String> {
         let attempts = self.attempts.borrow();
-        match (&attempts.error, self.known.load().is_some()) {
+        match (&attempts.error, self.is_usable(rules)) {
             (Some(error), _) => Some(error.to_string()),
             (None, false) => Some("the provider has not been asked yet".to_owned()),
             (None, true) => None,
@@ -90,18 +93,18 @@ impl KeyStore {
     }
 
     /// True if tokens can be checked now.
-    pub fn is_usable(&self) -> bool {
-        self.current().is_some()
+    pub fn is_usable(&self, rules: &Rules) -> bool {
+        self.current(rules).is_some()
     }
 
     /// Keeps the keys fresh until the shutdown, or until there are no rules any more. `ready` is called whenever there are
     /// keys.
     pub async fn follow(&self, rules: impl Fn() -> Option<Arc<Rules>>, ready: impl Fn(), shutdown: CancellationToken) {
         let mut retry = FIRST_RETRY;
-        while let Some(rules) = rules() {
+        while let Some(current) = rules() {
             // Before the file is read, so that no change goes unseen.
-            let file = rules.oidc.jwks_file.as_deref().map(reload::watch_file);
-            let pause = if self.ask(&rules).await {
+            let file = current.oidc.jwks_file.as_deref().map(reload::watch_file);
+            let pause = if self.ask(&current).await {
                 ready();
                 retry = FIRST_RETRY;
                 REFRESH
@@ -113,36 +116,36 @@ impl KeyStore {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(jittered(pause)) => {}
-                () = self.demanded() => {}
+                () = self.demanded(&rules) => {}
                 () = changed(file) => {}
             }
         }
     }
 
-    /// Other rules may mean another provider: the old keys are forgotten, and those of the new rules asked for at once.
-    pub fn forget(&self) {
-        self.known.store(None);
+    /// Other rules may mean another provider, whose keys are asked for at once.
+    pub fn rules_changed(&self) {
         self.demand.notify_one();
     }
 
     /// Somebody wants newer keys, and it is time for them.
-    async fn demanded(&self) {
+    async fn demanded(&self, rules: impl Fn() -> Option<Arc<Rules>>) {
         loop {
             self.demand.notified().await;
             let was_just_asked = self.attempts.borrow().begun.is_some_and(|begun| begun.elapsed() < MIN_PAUSE);
-            if !was_just_asked || self.known.load().is_none() {
+            if !was_just_asked || rules().is_none_or(|rules| !self.is_usable(&rules)) {
                 return;
             }
         }
     }
 
     /// Asks once; true if it worked.
-    async fn ask(&self, rules: &Rules) -> bool {
+    async fn ask(&self, rules: &Arc<Rules>) -> bool {
         let issuer = &rules.oidc.issuer_url;
         self.attempts.send_modify(|attempts| attempts.begun = Some(Instant::now()));
         let error = match discovery::keys(&rules.oidc).await {
             Ok(keys) => {
-                self.known.store(Some(Arc::new(Known { keys: Arc::new(keys), at: Instant::now() })));
+                let known = Known { keys: Arc::new(keys), rules: Arc::clone(rules), at: Instant::now() };
+                self.known.store(Some(Arc::new(known)));
                 None
             }
             Err(error) => Some(error),
@@ -150,7 +153,7 @@ impl KeyStore {
         let worked = error.is_none();
         if self.attempts.borrow().error != error {
             if let Some(error) = &error {
-                tracing::warn!(issuer, %error, usable = self.is_usable(), "the provider's keys cannot be had");
+                tracing::warn!(issuer, %error, usable = self.is_usable(rules), "the provider's keys cannot be had");
             } else {
                 tracing::info!(issuer, "the provider's keys are known again");
             }

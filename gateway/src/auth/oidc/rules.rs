@@ -19,6 +19,15 @@ pub struct Rules {
 pub struct RulesId(pub [u8; 16]);
 
 impl Rules {
+    /// Whether the keys for these rules come from the same place as those for others.
+    pub fn have_the_provider_of(&self, other: &Self) -> bool {
+        let provider = |rules: &Self| {
+            let Oidc { issuer_url, jwks_file, ca_file, .. } = rules.oidc.clone();
+            (issuer_url, jwks_file, ca_file)
+        };
+        provider(self) == provider(other)
+    }
+
     /// Rules with their name.
     pub fn new(oidc: Oidc) -> Self {
         // Cannot fail: texts and lists of texts only. If it did, all such rules would be one and the same.
