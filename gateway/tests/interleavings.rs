@@ -233,3 +233,17 @@ fn a_client_that_changes_to_the_filter_that_it_has_takes_nothing_from_the_others
     world.settle();
     world.assert_everybody_is_up_to_date();
 }
+
+/// With rows of their own, views are as many as clients: a turn of the loop for each would cost more than its write.
+#[test]
+fn one_turn_serves_the_clients_of_several_views() {
+    let mut world = World::new(50_000, 50_000, SlowClient::Disconnect, 2);
+    world.connect_latest(false);
+    world.connect_latest(true);
+    world.settle();
+    world.topic.produce(0, 10, 10);
+    world.read_live(10);
+    world.turn(1);
+    world.collect();
+    assert!(world.clients.iter().all(|client| client.records() > 0));
+}

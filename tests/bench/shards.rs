@@ -8,6 +8,7 @@ use crate::order::Order;
 use crate::payload;
 use crate::server::{Announcement, config};
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
 use headgate_gateway::Config;
 use headgate_gateway::endpoint::Endpoint;
 use headgate_gateway::http::{Streams, serve};
@@ -74,18 +75,18 @@ async fn run(settings: &Shards) -> Result<()> {
 }
 
 fn publish(mut orders: TcpStream, (size, rows): (usize, u64), feeds: &[mpsc::Sender<Feed>]) -> Result<()> {
+    // A row's bytes are made once: to make them is no work of a gateway's.
+    let of_rows = (0..rows).map(|row| Ok(payload::event_of(row, size, 0)?.into())).collect::<Result<Vec<Bytes>>>()?;
     let mut offset = 0;
     while let Some(order) = Order::read(&mut orders)? {
-        let same = bytes::Bytes::from(payload::event(size, order.stamp)?);
-        let entry = |number: i64| {
-            let value = match rows {
-                0 => same.clone(),
-                rows => payload::event_of(number as u64 % rows, size, order.stamp)?.into(),
-            };
-            let parts = RecordParts { offset: offset + number, value: Some(value), ..RecordParts::default() };
-            anyhow::Ok(Entry::Record(Arc::new(Record::decode(parts, MAX_RECORD_BYTES))))
+        let same = Bytes::from(payload::event(size, order.stamp)?);
+        let entry = |number: usize| {
+            let value = if of_rows.is_empty() { &same } else { &of_rows[number % of_rows.len()] };
+            let offset = offset + number as i64;
+            let parts = RecordParts { offset, value: Some(value.clone()), ..RecordParts::default() };
+            Entry::Record(Arc::new(Record::decode(parts, MAX_RECORD_BYTES)))
         };
-        let entries: Arc<[Entry]> = (0..i64::from(order.records)).map(entry).collect::<Result<_>>()?;
+        let entries: Arc<[Entry]> = (0..order.records as usize).map(entry).collect();
         offset += i64::from(order.records);
         for feed in feeds {
             feed.blocking_send(Feed::Entries(entries.clone())).ok().context("a shard has ended")?;

@@ -7,14 +7,24 @@ use super::client::{ClientId, State, Write};
 use super::{ClientSocket, Shard};
 
 impl<S: ClientSocket> Shard<S> {
-    /// Visits up to `budget` clients of the view at the front; false if no view has anything new.
-    pub(super) fn sweep(&mut self, budget: usize) -> bool {
-        let Some(view_index) = self.to_sweep.pop_front() else { return false };
-        for _ in 0..budget {
-            let Some(view) = self.views.get_mut(view_index) else { return !self.to_sweep.is_empty() };
+    /// Visits up to `budget` clients of the views that have something new, in turn; false once no view has any more.
+    pub(super) fn sweep(&mut self, mut budget: usize) -> bool {
+        while budget > 0
+            && let Some(view_index) = self.to_sweep.pop_front()
+        {
+            budget -= self.sweep_view(view_index, budget);
+        }
+        !self.to_sweep.is_empty()
+    }
+
+    /// Visits up to `budget` clients of one view, which stays in line if that was not enough; how much of it was used,
+    /// at least 1.
+    fn sweep_view(&mut self, view_index: usize, budget: usize) -> usize {
+        for used in 1..=budget {
+            let Some(view) = self.views.get_mut(view_index) else { return used };
             let Some(member) = view.next_member() else {
                 view.queued = false;
-                return !self.to_sweep.is_empty();
+                return used;
             };
             let place = (view_index, view.turn - 1);
             let progressed = self.visit(member);
@@ -28,7 +38,7 @@ impl<S: ClientSocket> Shard<S> {
             }
         }
         self.to_sweep.push_back(view_index);
-        true
+        budget
     }
 
     /// One write for a client that reads the log; true if it got something.
