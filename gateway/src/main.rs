@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 use headgate_gateway::args::{self, ArgsError, Startup};
 use headgate_gateway::{App, Config};
-use headgate_process::shutdown;
 use headgate_process::telemetry::{self, LogFormat};
+use headgate_process::{memory, shutdown};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
@@ -18,7 +18,10 @@ fn main() -> ExitCode {
     }
     let on_terminal = if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
     let format = startup.as_ref().ok().and_then(|startup| startup.log_format).unwrap_or(on_terminal);
-    let prepared = telemetry::init(format, "info").context("cannot write logs").and_then(|()| prepare(startup));
+    let prepared = telemetry::init(format, "info")
+        .context("cannot write logs")
+        .and_then(|()| memory::forbid_core_dumps().context("cannot forbid core dumps"))
+        .and_then(|()| prepare(startup));
     match prepared.map(run) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => fail(&error, ExitCode::FAILURE),

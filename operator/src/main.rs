@@ -3,7 +3,7 @@
 use headgate_operator::App;
 use headgate_operator::args::{self, KEY_VARIABLE, Startup, Task};
 use headgate_operator::check_websocket::{PATIENCE, check_websocket};
-use headgate_process::{shutdown, telemetry, telemetry::LogFormat};
+use headgate_process::{memory, shutdown, telemetry, telemetry::LogFormat};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
@@ -43,6 +43,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn run(task: Task) -> anyhow::Result<()> {
+    memory::forbid_core_dumps()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match task {

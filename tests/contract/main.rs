@@ -10,6 +10,8 @@ mod guesses;
 mod hostile;
 mod limits;
 mod many_views;
+#[cfg(target_os = "linux")]
+mod memory;
 mod revocation;
 mod secrets;
 mod slow_clients;

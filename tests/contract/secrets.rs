@@ -156,6 +156,8 @@ async fn planted_secrets_show_up_in_no_log_metric_status_or_answer() -> Result<(
         gateway.process.stderr().iter().filter(|line| line.contains(r#""event":"close""#)).count() >= 12
     })
     .await?;
+    #[cfg(feature = "pods")]
+    let memory = crate::memory::of_process(gateway.process.pid())?;
     gateway.process.terminate()?;
     gateway.process.exit(SOON).await?;
 
@@ -172,6 +174,8 @@ async fn planted_secrets_show_up_in_no_log_metric_status_or_answer() -> Result<(
         {
             let line = everything.iter().find(|line| line.contains(&form));
             assert!(line.is_none(), "{form} was shown: {}", line.map_or("", String::as_str));
+            #[cfg(feature = "pods")]
+            assert!(memchr::memmem::find(&memory, form.as_bytes()).is_none(), "{form} is still in memory");
         }
     }
     Ok(())
