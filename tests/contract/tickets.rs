@@ -17,7 +17,8 @@ async fn post(gateway: &Gateway, target: &str, headers: &[(&str, &str)]) -> Resu
     Ok((answer, serde_json::from_str(&body).unwrap_or_default()))
 }
 
-async fn ticket(gateway: &Gateway, credential: &str) -> Result<String> {
+/// A ticket for the holder of this credential.
+pub async fn ticket(gateway: &Gateway, credential: &str) -> Result<String> {
     let (answer, body) = post(gateway, "/orders/tickets", &[("authorization", &bearer(credential))]).await?;
     assert_eq!(answer.status, 201, "{body}");
     assert_eq!(answer.header("cache-control"), "no-store");
