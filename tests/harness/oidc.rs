@@ -1,6 +1,6 @@
 //! Issuers of tokens for the tests: a real OpenID Connect provider, and one of ours that does what a test tells it to.
 //!
-//! Everything is plain HTTP on 127.0.0.1, but for the issuer of ours, which can have a certificate.
+//! Everything is plain HTTP on 127.0.0.1, but for what is given a certificate or another address of this machine.
 
 pub mod browser;
 pub mod hostile;

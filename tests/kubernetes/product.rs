@@ -7,6 +7,7 @@ mod gateway_api;
 mod kafka_conditions;
 mod keys;
 mod lifecycle;
+mod login;
 mod namespaced;
 mod no_loss;
 #[cfg(feature = "nodes")]

@@ -1,7 +1,8 @@
 //! As much of a browser as logging in takes: cookies, redirects, forms.
 //!
-//! Plain HTTP only, and only to addresses of this machine.
+//! Only to addresses of this machine: plain HTTP, and TLS with an authority of the tests.
 
+use crate::raw::Stream;
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
@@ -9,9 +10,15 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// Far above what a login needs; more is a loop.
 const MAX_REDIRECTS: usize = 20;
@@ -19,12 +26,14 @@ const MAX_REDIRECTS: usize = 20;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A person at a browser.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Browser {
     /// By host with port: cookies by their name. Paths are not looked at.
     cookies: BTreeMap<String, BTreeMap<String, String>>,
     /// Addresses that are not visited, by their beginning.
     end: Option<String>,
+    /// Trusts an authority; without, it opens no `https` address.
+    tls: Option<TlsConnector>,
 }
 
 /// What the browser shows.
@@ -38,10 +47,26 @@ pub struct Page {
     pub body: String,
 }
 
+impl fmt::Debug for Browser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Browser").field("cookies", &self.cookies).field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
 impl Browser {
     /// A browser that stops before an address with this beginning: a redirect to it is the result.
     pub fn until(address: impl Into<String>) -> Self {
-        Self { cookies: BTreeMap::new(), end: Some(address.into()) }
+        Self { end: Some(address.into()), ..Self::default() }
+    }
+
+    /// A browser that trusts the servers of this authority (PEM), and no others.
+    pub fn trusting(authority: &str) -> Result<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.as_bytes())?)?;
+        let ring = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions()?;
+        let config = config.with_root_certificates(roots).with_no_client_auth();
+        Ok(Self { tls: Some(TlsConnector::from(Arc::new(config))), ..Self::default() })
     }
 
     /// Opens an address and follows its redirects.
@@ -85,7 +110,7 @@ impl Browser {
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
-        let (status, headers, text) = send(request.body(body)?).await?;
+        let (status, headers, text) = send_over(request.body(body)?, self.tls.as_ref()).await?;
         for cookie in headers.get_all(header::SET_COOKIE) {
             let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
             if let Some((name, value)) = pair.split_once('=') {
@@ -97,19 +122,23 @@ impl Browser {
     }
 }
 
-/// One request over a connection of its own.
+/// One request over a plain connection of its own.
 pub async fn send(request: Request<String>) -> Result<(StatusCode, HeaderMap, String)> {
-    let what = format!("{} {}", request.method(), request.uri());
-    tokio::time::timeout(DEADLINE, exchange(request)).await.with_context(|| format!("{what}: no answer"))?.context(what)
+    send_over(request, None).await
 }
 
-async fn exchange(request: Request<String>) -> Result<(StatusCode, HeaderMap, String)> {
+async fn send_over(request: Request<String>, tls: Option<&TlsConnector>) -> Result<(StatusCode, HeaderMap, String)> {
+    let what = format!("{} {}", request.method(), request.uri());
+    let answer = tokio::time::timeout(DEADLINE, exchange(request, tls)).await;
+    answer.with_context(|| format!("{what}: no answer"))?.context(what)
+}
+
+async fn exchange(request: Request<String>, tls: Option<&TlsConnector>) -> Result<(StatusCode, HeaderMap, String)> {
     let (mut head, body) = request.into_parts();
-    ensure!(head.uri.scheme_str() == Some("http"), "not plain HTTP");
+    let stream = connect(&head.uri, tls).await?;
     let authority = head.uri.authority().context("no host")?.clone();
     head.headers.insert(header::HOST, authority.as_str().parse()?);
     head.uri = head.uri.path_and_query().context("no path")?.as_str().parse()?;
-    let stream = TcpStream::connect((authority.host(), authority.port_u16().unwrap_or(80))).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the sender.
     tokio::spawn(connection);
@@ -117,6 +146,16 @@ async fn exchange(request: Request<String>) -> Result<(StatusCode, HeaderMap, St
     let (head, body) = answer.into_parts();
     let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
     Ok((head.status, head.headers, text))
+}
+
+async fn connect(uri: &Uri, tls: Option<&TlsConnector>) -> Result<Box<dyn Stream>> {
+    let (host, port) = (uri.host().context("no host")?, uri.port_u16().context("no port")?);
+    let stream = TcpStream::connect((host, port)).await?;
+    match (uri.scheme_str(), tls) {
+        (Some("http"), _) => Ok(Box::new(stream)),
+        (Some("https"), Some(tls)) => Ok(Box::new(tls.connect(ServerName::try_from(host.to_owned())?, stream).await?)),
+        _ => bail!("neither plain HTTP nor TLS with a known authority"),
+    }
 }
 
 /// Fields as `application/x-www-form-urlencoded`, also for a query.
@@ -137,8 +176,9 @@ fn absolute(base: &str, location: &str) -> Result<String> {
         return Ok(location.to_owned());
     }
     ensure!(location.starts_with('/'), "a relative address: {location}");
-    let authority = base.parse::<Uri>()?.authority().context("no host")?.to_string();
-    Ok(format!("http://{authority}{location}"))
+    let base = base.parse::<Uri>()?;
+    let (scheme, authority) = (base.scheme_str().context("no scheme")?, base.authority().context("no host")?);
+    Ok(format!("{scheme}://{authority}{location}"))
 }
 
 /// The value of an attribute in double quotes.

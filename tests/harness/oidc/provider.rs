@@ -3,6 +3,7 @@
 //! It knows the users and services of its options and asks nobody for a password. Access tokens are JWTs (RFC 9068).
 
 use super::browser::{Browser, encode, parameter, send};
+use crate::certificates::Issued;
 use crate::process::Process;
 use crate::spawn::command;
 use crate::tools;
@@ -12,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Request, header};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +29,11 @@ const CODE_VERIFIER: &str = "a-code-verifier-of-the-tests-with-enough-characters
 /// What the provider is like.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The address of this machine at which it is, and under which it is known.
+    pub host: Ipv4Addr,
+    /// Its certificate, good for that address; without, it speaks plain HTTP. With one, only a [`Browser::trusting`] its
+    /// authority can log in; the grants below speak plain HTTP.
+    pub certificate: Option<Issued>,
     /// Its port; 0 = any. A given one lets it come back under the same name.
     pub port: u16,
     /// How it signs: `RS256`, `PS256`, `ES256` or `EdDSA`.
@@ -48,6 +55,8 @@ impl Default for Options {
                     "tenant": tenant, "https://headgate.dev/tenant": tenant })
         };
         Self {
+            host: Ipv4Addr::LOCALHOST,
+            certificate: None,
             port: 0,
             algorithm: "RS256",
             audience: "urn:headgate:orders",
@@ -78,14 +87,17 @@ impl RealProvider {
     /// Starts it and waits until it answers.
     pub async fn start(options: &Options) -> Result<Self> {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("servers/oidc/provider.mjs");
+        let tls =
+            options.certificate.as_ref().map(|Issued { certificate, key }| json!({ "cert": certificate, "key": key }));
         let text = json!({
-            "port": options.port, "algorithm": options.algorithm, "audience": options.audience,
-            "lifetimeSeconds": options.lifetime.as_secs(), "users": options.users, "services": options.services,
+            "host": options.host, "port": options.port, "tls": tls, "algorithm": options.algorithm,
+            "audience": options.audience, "lifetimeSeconds": options.lifetime.as_secs(), "users": options.users,
+            "services": options.services,
         });
         let mut node = command("node");
         node.arg(script).arg(tools::oidc_provider()?).arg(text.to_string());
         let mut process = Process::start("the OpenID Connect provider", node)?;
-        let issuer = process.line(START, |line| line.starts_with("http://")).await?;
+        let issuer = process.line(START, |line| line.starts_with("http")).await?;
         Ok(Self { issuer, process })
     }
 

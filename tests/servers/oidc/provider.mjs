@@ -1,7 +1,8 @@
 // A real OpenID Connect provider, in memory: `node provider.mjs <node_modules> <options as JSON>`.
 //
 // It prints one line when it listens. Users come from the options; whoever has their name is them. Only for tests.
-import { createServer } from 'node:http'
+import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -151,14 +152,16 @@ async function handle(request, response) {
   return provider.callback()(request, response)
 }
 
-const server = createServer((request, response) => {
+function listener(request, response) {
   handle(request, response).catch((error) => {
     response.statusCode = 500
     response.end(String(error))
   })
-})
-await new Promise((resolve) => server.listen(options.port, '127.0.0.1', resolve))
-const issuer = `http://127.0.0.1:${server.address().port}`
+}
+
+const server = options.tls ? createHttpsServer(options.tls, listener) : createHttpServer(listener)
+await new Promise((resolve) => server.listen(options.port, options.host, resolve))
+const issuer = `${options.tls ? 'https' : 'http'}://${options.host}:${server.address().port}`
 let keys = []
 let provider
 rotate(false)
