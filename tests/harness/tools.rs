@@ -31,6 +31,11 @@ pub fn oidc_provider() -> Result<PathBuf> {
     path("HEADGATE_OIDC_PROVIDER")
 }
 
+/// The home of a built Keycloak with an empty database.
+pub fn keycloak() -> Result<PathBuf> {
+    path("HEADGATE_KEYCLOAK")
+}
+
 /// The folder with Kubernetes: `bin/kube` (every component and kubectl), `bin/pause`, `bin/coredns`.
 pub fn kube() -> Result<PathBuf> {
     path("HEADGATE_KUBE")

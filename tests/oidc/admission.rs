@@ -7,18 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use headgate_tests::gateway::get;
 use headgate_tests::oidc::browser::send;
 use headgate_tests::oidc::hostile::AUDIENCE;
-use headgate_tests::oidc::keys::{Algorithm, Key, claims, hmac_token, unsigned_token};
+use headgate_tests::oidc::keys::{Algorithm, Key, claims, header, hmac_token, unsigned_token};
 use headgate_tests::oidc::provider::{Options, RealProvider};
 use headgate_tests::raw::Raw;
 use headgate_tests::wait::eventually;
 use http::Request;
 use serde_json::{Value, json};
 use std::time::Duration;
-
-/// What the header of a token says.
-fn header(token: &str) -> Result<Value> {
-    Ok(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').next().context("no header")?)?)?)
-}
 
 /// JWT-1
 #[tokio::test(flavor = "multi_thread")]

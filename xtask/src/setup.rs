@@ -7,6 +7,7 @@ mod cluster_tools;
 mod deny;
 mod go;
 mod kafka;
+mod keycloak;
 mod kubernetes;
 mod needs;
 mod npm;
@@ -30,6 +31,7 @@ pub(crate) struct Servers {
     python: Option<PathBuf>,
     browser: Option<browser::Browser>,
     provider: Option<PathBuf>,
+    keycloak: Option<PathBuf>,
     kube: Option<PathBuf>,
     gateway_api: Option<PathBuf>,
     cluster_tools: Vec<(&'static str, PathBuf)>,
@@ -47,6 +49,7 @@ impl Servers {
         servers.python = servers.keep("the Python packages", python::set_up());
         servers.browser = servers.keep("the browser", browser::set_up());
         servers.provider = servers.keep("the OpenID Connect provider", npm::install("oidc"));
+        servers.keycloak = servers.keep("Keycloak", keycloak::set_up());
         servers.kube = servers.keep("Kubernetes", kubernetes::set_up());
         servers.gateway_api = servers.keep("the CRDs of the Gateway API", kubernetes::gateway_api());
         for tool in &cluster_tools::ALL {
@@ -75,7 +78,8 @@ impl Servers {
 
     /// The features of the test package whose servers are there.
     pub(crate) fn features(&self) -> Vec<&'static str> {
-        let real = self.kafka.is_some() && self.python.is_some() && self.provider.is_some();
+        let providers = self.provider.is_some() && self.keycloak.is_some();
+        let real = self.kafka.is_some() && self.python.is_some() && providers;
         let real = real.then_some("headgate-tests/real-servers");
         let browser = self.browser.is_some().then_some("headgate-tests/browser");
         let tools = self.cluster_tools.len() == cluster_tools::ALL.len();
@@ -102,10 +106,11 @@ impl Servers {
             [("HEADGATE_CHROMIUM", browser.program.clone()), ("HEADGATE_PLAYWRIGHT", browser.modules.clone())]
         });
         let provider = self.provider.clone().map(|path| ("HEADGATE_OIDC_PROVIDER", path));
+        let keycloak = self.keycloak.clone().map(|path| ("HEADGATE_KEYCLOAK", path));
         let kube = self.kube.clone().map(|path| ("HEADGATE_KUBE", path));
         let gateway_api = self.gateway_api.clone().map(|path| ("HEADGATE_GATEWAY_API", path));
         let tools = self.cluster_tools.iter().cloned();
-        let servers = kafka.into_iter().chain(python).chain(browser).chain(provider);
+        let servers = kafka.into_iter().chain(python).chain(browser).chain(provider).chain(keycloak);
         servers.chain(kube).chain(gateway_api).chain(tools).collect()
     }
 }
