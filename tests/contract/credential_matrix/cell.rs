@@ -99,8 +99,6 @@ const STATES: [State; 7] =
     [State::Valid, State::Wrong, State::Expired, State::OfAnother, State::Malformed, State::Revoked, State::Unentitled];
 /// What only a ticket can be.
 const STATES_OF_TICKETS: [State; 3] = [State::Spent, State::Changed, State::CallerExpired];
-/// Of a ticket in the place of another credential: how good it is as a ticket is not even looked at there.
-const STATES_OF_STRAY_TICKETS: [State; 2] = [State::Valid, State::Malformed];
 const TARGETS: [Target; 6] =
     [Target::Stream, Target::Events, Target::Alias, Target::Channel, Target::Tickets, Target::Page];
 const MODES: [AuthMode; 4] = [AuthMode::ApiKey, AuthMode::Oidc, AuthMode::ApiKeyOrOidc, AuthMode::None];
@@ -123,9 +121,8 @@ impl Kind {
             // There is nothing that could be in a state.
             Carrier::Nothing if self == Self::ApiKey => vec![State::Valid],
             Carrier::Nothing => Vec::new(),
-            _ if !self.is_ticket() => STATES.to_vec(),
-            Carrier::QueryTicket => [&STATES[..], &STATES_OF_TICKETS].concat(),
-            _ => STATES_OF_STRAY_TICKETS.to_vec(),
+            _ if self.is_ticket() => [&STATES[..], &STATES_OF_TICKETS].concat(),
+            _ => STATES.to_vec(),
         }
     }
 }
