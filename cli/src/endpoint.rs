@@ -6,8 +6,8 @@ use crate::manifest::Document;
 use headgate_crds::StreamEndpoint;
 use headgate_crds::lint::{self, check_manifest, with_defaults};
 use headgate_crds::types::{BootstrapServers, Text as _};
-use headgate_operator::References;
 use headgate_operator::model::Endpoint;
+use headgate_operator::{References, Warning};
 
 /// Namespace of a manifest that names none, as with `kubectl apply` in a fresh context.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -53,6 +53,14 @@ pub(crate) fn endpoint(document: &Document) -> Result<Option<Endpoint>, Vec<Prob
             Err(problems.map(|problem| Problem { path: problem.field, message: problem.message }).collect())
         }
     }
+}
+
+/// What is probably not meant in a document of our group without a problem.
+pub(crate) fn warnings(document: &Document) -> Vec<Warning> {
+    if document.kind() != "StreamEndpoint" {
+        return Vec::new();
+    }
+    parsed(document).map(|endpoint| headgate_operator::warnings(&endpoint.spec)).unwrap_or_default()
 }
 
 fn parsed(document: &Document) -> Result<StreamEndpoint, String> {

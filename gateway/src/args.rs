@@ -134,6 +134,9 @@ impl Startup {
             ConfigSource::File(path) => (Config::read_yaml(&path)?, Some(path)),
             ConfigSource::Flags(config) => (*config, None),
         };
+        if config.auth.oidc.as_ref().is_some_and(|oidc| !oidc.publish.is_empty()) {
+            tracing::warn!("auth.oidc.publish has no effect: this version takes no messages from clients");
+        }
         Ok(Config { file, ..Config::load(config, self.extra_keys)? })
     }
 }

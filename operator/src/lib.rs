@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`controller`] | the order of the steps, what wakes them, what becomes known of them |
 //! | [`mod@dereference`], [`probe`] | everything that is read: the API server, the gateway pods |
-//! | [`references`], [`mod@validate`], [`credentials`], [`cluster_tokens`], [`model`] | pure: every rule, every problem, an endpoint that builders may trust |
+//! | [`references`], [`mod@validate`], [`credentials`], [`cluster_tokens`], [`mod@warnings`], [`model`] | pure: every rule, every problem, an endpoint that builders may trust |
 //! | [`keys`], [`build`](mod@build), [`resources`], [`settings`] | pure: which keys, which children, one file per kind |
 //! | [`apply`](mod@apply) | the only writer of children |
 //! | [`status`] | pure: conditions, keys, address |
@@ -42,9 +42,11 @@ pub mod resources;
 pub mod settings;
 pub mod status;
 pub mod validate;
+pub mod warnings;
 
 pub use app::App;
 pub use build::{build, gateway_config, to_yaml};
 pub use references::References;
 pub use settings::Settings;
 pub use validate::{Invalid, Problem, validate};
+pub use warnings::{Warning, warnings};

@@ -4,8 +4,10 @@
 //! name. Unknown fields are refused, because a misspelt security setting must never be ignored.
 
 pub mod bounds;
+mod network;
 mod oidc;
 
+pub use network::{InvalidNetwork, network};
 pub use oidc::{ClaimFilter, ClaimMatch, Oidc, SigningAlgorithm};
 
 use crate::endpoints;

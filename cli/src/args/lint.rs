@@ -14,7 +14,7 @@ Examples:
 Documents of other kinds are skipped. What the API server would refuse is reported first; then what the operator of this
 version would. With --cluster, documents without a problem are then applied to the cluster as a dry run: its admission
 policies, your rights and fields that cannot be changed are judged as well, and nothing is stored. Exit code 1 if there is
-anything.";
+a problem. What is right and probably not meant is a warning, which fails nothing.";
 
 /// Arguments of `headgate lint`.
 #[derive(Debug, Args)]

@@ -1,18 +1,26 @@
 //! `headgate lint`: what the API server and then the operator would refuse, without either; with `--cluster` also what the
 //! API server of a cluster does refuse.
 //!
-//! It has no rule of its own: `crate::endpoint` and the API server are asked.
+//! What is right and probably not meant is reported as a warning, which fails nothing. It has no rule of its own: `crate::endpoint` and the API server are asked.
 
 use crate::args::{LintArgs, LintOutput};
 use crate::cluster::Cluster;
 use crate::cluster::dry_run::Refusal;
-use crate::endpoint::endpoint;
+use crate::endpoint::{endpoint, warnings};
 use crate::manifest::{self, Document};
 use crate::output::{Output, notice};
 use serde::Serialize;
 use std::process::ExitCode;
 
-/// One thing that is wrong, and where.
+/// Whether a finding refuses its document.
+#[derive(Debug, Clone, Copy, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Severity {
+    Error,
+    Warning,
+}
+
+/// One thing that is wrong or probably not meant, and where.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 struct Finding {
@@ -24,6 +32,7 @@ struct Finding {
     /// Path of the field; empty if the whole document is meant.
     path: String,
     message: String,
+    severity: Severity,
 }
 
 /// What was looked at.
@@ -51,7 +60,7 @@ pub(crate) fn run(args: &LintArgs) -> anyhow::Result<ExitCode> {
         })?;
     }
     report.print(args.output)?;
-    Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::EXIT_FAILURE) })
+    Ok(if report.count(Severity::Error) == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::EXIT_FAILURE) })
 }
 
 impl Report {
@@ -65,7 +74,18 @@ impl Report {
         let problems = endpoint(document).err().unwrap_or_default();
         let right = problems.is_empty();
         self.findings.extend(problems.into_iter().map(|problem| Finding::of(document, problem.path, problem.message)));
+        if right {
+            let warning = |path: &str, message: &str| Finding {
+                severity: Severity::Warning,
+                ..Finding::of(document, path.to_owned(), message.to_owned())
+            };
+            self.findings.extend(warnings(document).into_iter().map(|found| warning(found.field, found.message)));
+        }
         right
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
     async fn ask(&mut self, cluster: &Cluster, documents: &[Document]) -> anyhow::Result<()> {
@@ -89,8 +109,11 @@ impl Report {
         }
         output.flush()?;
         if form == LintOutput::Text {
-            let Self { findings, checked, skipped } = self;
-            notice(format_args!("{checked} document(s) checked, {skipped} skipped, {} problem(s)", findings.len()));
+            let Self { checked, skipped, .. } = self;
+            let (problems, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
+            notice(format_args!(
+                "{checked} document(s) checked, {skipped} skipped, {problems} problem(s), {warnings} warning(s)"
+            ));
         }
         Ok(())
     }
@@ -100,19 +123,23 @@ impl Finding {
     fn of(document: &Document, path: String, message: String) -> Self {
         let Document { file, number, .. } = document;
         let (kind, name) = (document.kind().to_owned(), document.name());
-        Self { file: file.clone(), document: *number, kind, name, path, message }
+        Self { file: file.clone(), document: *number, kind, name, path, message, severity: Severity::Error }
     }
 
     fn of_file(file: String, message: String) -> Self {
-        Self { file, document: 0, kind: String::new(), name: String::new(), path: String::new(), message }
+        let (kind, name, path) = (String::new(), String::new(), String::new());
+        Self { file, document: 0, kind, name, path, message, severity: Severity::Error }
     }
 }
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { file, document, kind, name, path, message } = self;
+        let Self { file, document, kind, name, path, message, severity } = self;
         if *document == 0 {
             return f.write_str(message);
+        }
+        if *severity == Severity::Warning {
+            f.write_str("warning: ")?;
         }
         write!(f, "{file}, document {document} ({kind} {name}): ")?;
         if path.is_empty() { f.write_str(message) } else { write!(f, "{path}: {message}") }
@@ -154,5 +181,29 @@ spec:
         let report = report(&format!("kind: Other\n---\n{wrong}"));
         let line = report.findings.first().unwrap().to_string();
         assert!(line.starts_with("f.yaml, document 2 (StreamEndpoint shop/orders): spec"), "{line}");
+    }
+
+    #[test]
+    fn what_is_probably_not_meant_is_a_warning_and_its_document_is_right() {
+        let any_account = "mode: OIDC, oidc: {kubernetes: {}, audiences: [orders]}";
+        let document = manifest::parse("f.yaml", &MINIMAL.replace("mode: ApiKey", any_account)).unwrap().remove(0);
+        let mut report = Report::default();
+        assert!(report.check(&document));
+        assert_eq!((report.count(Severity::Error), report.count(Severity::Warning)), (0, 1));
+        let line = report.findings[0].to_string();
+        let place =
+            "warning: f.yaml, document 1 (StreamEndpoint shop/orders): spec.auth.oidc.kubernetes: every ServiceAccount";
+        assert!(line.starts_with(place), "{line}");
+        assert_eq!(serde_json::to_value(&report.findings[0]).unwrap()["severity"], "warning");
+    }
+
+    #[test]
+    fn an_address_that_is_more_than_a_network_is_refused_with_the_network_that_may_be_meant() {
+        let report = report(&MINIMAL.replace("publicAccess: {}", "publicAccess: {trustedProxies: [10.0.0.5/8]}"));
+        let line = report.findings.first().unwrap().to_string();
+        assert!(
+            line.contains("trustedProxies[0]: `10.0.0.5/8` is an address within a network: write `10.0.0.0/8`"),
+            "{line}"
+        );
     }
 }

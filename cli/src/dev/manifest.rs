@@ -3,7 +3,7 @@
 //! Owns no rule: the operator's own steps decide what is valid and what a gateway is told. Only what belongs to this run
 //! (addresses, Kafka, the keys file) is put in its place here.
 
-use crate::endpoint::endpoint;
+use crate::endpoint::{endpoint, warnings};
 use crate::manifest::{self, Document, ManifestError};
 use crate::output::notice;
 use anyhow::bail;
@@ -60,7 +60,12 @@ pub(crate) fn endpoints(documents: &[Document]) -> anyhow::Result<Vec<Endpoint>>
     let mut sentences = String::new();
     for document in documents.iter().filter(|document| headgate_crds::lint::is_ours(&document.value)) {
         match endpoint(document) {
-            Ok(found) => endpoints.extend(found),
+            Ok(found) => {
+                for warning in warnings(document) {
+                    notice(format_args!("warning: {}: {warning}", document.name()));
+                }
+                endpoints.extend(found);
+            }
             Err(problems) => {
                 let place = format!("{}, {} {}", document.file, document.kind(), document.name());
                 for problem in problems {

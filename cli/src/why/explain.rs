@@ -39,6 +39,8 @@ pub(crate) struct Explanation {
     pub(crate) kafka_connection: Option<ConnectionReport>,
     /// The newest events, oldest first.
     pub(crate) events: Vec<EventReport>,
+    /// What works and is probably not meant.
+    pub(crate) warnings: Vec<String>,
     /// What could not be read.
     pub(crate) unseen: Vec<String>,
 }
@@ -113,6 +115,7 @@ pub(crate) fn explain(evidence: &Evidence) -> Explanation {
         pods: evidence.pods.iter().map(|pod| pods::report(pod, &namespace)).collect(),
         kafka_connection: connection(evidence).filter(|_| !ready),
         events: if ready { Vec::new() } else { events(evidence) },
+        warnings: headgate_operator::warnings(&endpoint.spec).iter().map(ToString::to_string).collect(),
         unseen: evidence.unseen.clone(),
         name: endpoint.name_any(),
         namespace,

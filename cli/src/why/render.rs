@@ -26,6 +26,10 @@ pub(crate) fn render(explanation: &Explanation, now: Timestamp) -> Vec<String> {
         lines.extend(pods(&explanation.pods));
         lines.extend(events(explanation, now));
     }
+    if !explanation.warnings.is_empty() {
+        lines.push(String::new());
+        lines.extend(explanation.warnings.iter().map(|text| format!("warning: {text}")));
+    }
     if !explanation.unseen.is_empty() {
         lines.push(String::new());
         lines.extend(explanation.unseen.iter().map(|text| format!("Not looked at: {text}")));

@@ -57,6 +57,17 @@ Ready       True     Serving   3m";
 }
 
 #[tokio::test]
+async fn what_works_and_is_probably_not_meant_is_told_of_a_ready_endpoint_too() {
+    let mut endpoint = orders(&json!([condition("Ready", "True", "Serving", "clients can connect")]));
+    endpoint["spec"]["auth"] = json!({ "mode": "OIDC", "oidc": { "kubernetes": {}, "audiences": ["orders"] } });
+    let told = told(&server(endpoint)).await;
+    assert!(
+        told.contains("\n\nwarning: spec.auth.oidc.kubernetes: every ServiceAccount of the cluster may read"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn the_first_failing_condition_comes_first_and_the_others_keep_their_words() {
     let message = "no broker of kafka:9092 answers";
     let server = server(orders(&json!([

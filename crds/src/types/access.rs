@@ -92,6 +92,10 @@ text_types! {
         kind: "network",
         length: 4..=43,
         pattern: concat!("^(", ipv4!(), "/(3[0-2]|[12]?[0-9])|", ipv6!(), "/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"),
+        endings: &[(
+            "/0",
+            "that is every address there is, so that each client could name its own, and limits per address would be worth nothing; write the networks of your proxies only",
+        )],
         remedy: "write an address and the length of its prefix, like 10.0.0.0/8 or fd00::/8, and /32 or /128 for one address",
     }
 }
@@ -108,21 +112,21 @@ mod tests {
         let Ok(bits) = length.parse::<u8>() else { return false };
         let is_plain = length == bits.to_string();
         let is_v6 = address.parse::<Ipv6Addr>().is_ok() && !address.contains('.');
-        is_plain && (address.parse::<Ipv4Addr>().is_ok() && bits <= 32 || is_v6 && bits <= 128)
+        is_plain && bits > 0 && (address.parse::<Ipv4Addr>().is_ok() && bits <= 32 || is_v6 && bits <= 128)
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2048))]
 
         #[test]
-        fn exactly_the_networks_that_can_be_parsed_are_networks(
+        fn exactly_the_networks_that_can_be_parsed_and_are_not_everything_are_networks(
             text in "([0-9]{1,3}\\.){3}[0-9]{1,3}/[0-9]{1,3}|([0-9a-fA-F]{0,4}:){1,8}[0-9a-f]{0,5}/[0-9]{1,3}"
         ) {
             prop_assert_eq!(Cidr::new(&text).is_ok(), is_network(&text), "{}", text);
         }
 
         #[test]
-        fn every_address_is_part_of_a_network(v6: u128, v4: u32, bits in 0..=32u8) {
+        fn every_address_is_part_of_a_network(v6: u128, v4: u32, bits in 1..=32u8) {
             for text in [format!("{}/{bits}", Ipv4Addr::from(v4)), format!("{:x}::{:x}/{bits}", v6 as u16, (v6 >> 16) as u16)] {
                 prop_assert!(Cidr::new(&text).is_ok(), "{}", text);
             }

@@ -28,6 +28,10 @@ text_types! {
             r"^https://([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:", port!(), ")?",
             r"(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?$"
         ),
+        endings: &[
+            ("/.well-known/openid-configuration", "leave that away; the provider's configuration is found there by itself"),
+            ("/.well-known/openid-configuration/", "leave that away; the provider's configuration is found there by itself"),
+        ],
         remedy: "write an https:// URL without user, query and fragment, exactly as tokens carry it in iss",
     }
 

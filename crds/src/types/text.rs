@@ -4,6 +4,7 @@
 
 use regex::Regex;
 use schemars::{Schema, json_schema};
+use serde_json::json;
 use std::fmt;
 
 /// A text that is not what its type allows, with the rule and the remedy.
@@ -46,6 +47,9 @@ pub trait Text: Sized + AsRef<str> {
     const PATTERN: &'static str;
     /// Texts that the pattern would allow and that are refused all the same.
     const RESERVED: &'static [&'static str];
+    /// Endings that the pattern would allow and that make a text something else than what is meant, each with what to
+    /// write instead.
+    const ENDINGS: &'static [(&'static str, &'static str)];
     /// What to write instead of a refused text.
     const REMEDY: &'static str;
     /// Whether a refused text may appear in an error. A digest field may have been given the key itself.
@@ -66,19 +70,23 @@ pub trait Text: Sized + AsRef<str> {
     fn check(&self) -> Result<(), InvalidName> {
         let text = self.as_ref();
         let length = text.chars().count();
+        let ending = Self::ENDINGS.iter().find(|(ending, _)| text.ends_with(ending));
         let rule = if length < Self::MIN_LENGTH {
             Some(format!("must have at least {} characters", Self::MIN_LENGTH))
         } else if length > Self::MAX_LENGTH {
             Some(format!("must have at most {} characters and has {length}", Self::MAX_LENGTH))
         } else if Self::RESERVED.contains(&text) {
             Some("is reserved".to_owned())
+        } else if let Some((ending, _)) = ending {
+            Some(format!("must not end in {ending}"))
         } else if Self::regex().is_some_and(|regex| regex.is_match(text)) {
             return Ok(());
         } else {
             None
         };
         let value = Self::SHOWN.then(|| shorten(text));
-        Err(InvalidName { kind: Self::KIND, value, rule, remedy: Self::REMEDY })
+        let remedy = ending.map_or(Self::REMEDY, |(_, remedy)| *remedy);
+        Err(InvalidName { kind: Self::KIND, value, rule, remedy })
     }
 }
 
@@ -92,7 +100,7 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// The schema of a text type: its limits, and a rule for what it reserves. `title` is the kind, for `owner`.
+/// The schema of a text type: its limits, and rules for what it reserves and for endings. `title` is the kind, for `owner`.
 pub(crate) fn schema<T: Text>(description: &str) -> Schema {
     let mut schema = json_schema!({
         "type": "string",
@@ -102,13 +110,22 @@ pub(crate) fn schema<T: Text>(description: &str) -> Schema {
         "maxLength": T::MAX_LENGTH,
         "pattern": T::PATTERN,
     });
+    let mut rules = Vec::new();
     if !T::RESERVED.is_empty() {
         let list = T::RESERVED.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", ");
-        let rules = serde_json::json!([{
+        rules.push(json!({
             "rule": format!("!(self in [{list}])"),
             "message": format!("{list} cannot be used as {}: choose another", T::KIND),
-        }]);
-        schema.insert("x-kubernetes-validations".to_owned(), rules);
+        }));
+    }
+    for (ending, remedy) in T::ENDINGS {
+        rules.push(json!({
+            "rule": format!("!self.endsWith('{ending}')"),
+            "message": format!("must not end in {ending}: {remedy}"),
+        }));
+    }
+    if !rules.is_empty() {
+        schema.insert("x-kubernetes-validations".to_owned(), rules.into());
     }
     schema
 }
@@ -122,6 +139,7 @@ macro_rules! text_types {
             length: $min:literal ..= $max:literal,
             pattern: $pattern:expr,
             $(reserved: $reserved:expr,)?
+            $(endings: $endings:expr,)?
             $(shown: $shown:literal,)?
             remedy: $remedy:literal $(,)?
         }
@@ -149,6 +167,7 @@ macro_rules! text_types {
             const MAX_LENGTH: usize = $max;
             const PATTERN: &'static str = $pattern;
             const RESERVED: &'static [&'static str] = text_types!(@or &[] $(, $reserved)?);
+            const ENDINGS: &'static [(&'static str, &'static str)] = text_types!(@or &[] $(, $endings)?);
             const REMEDY: &'static str = $remedy;
             const SHOWN: bool = text_types!(@or true $(, $shown)?);
 

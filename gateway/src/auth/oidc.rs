@@ -14,6 +14,7 @@ mod signature;
 mod token;
 mod user;
 
+pub use discovery::WELL_KNOWN;
 pub use key_store::KeyStore;
 pub use rules::{Rules, RulesId};
 pub use token::TokenError;

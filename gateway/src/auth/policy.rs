@@ -5,9 +5,9 @@
 
 use super::oidc::Rules;
 use super::origin::{InvalidOrigin, OriginPolicy};
-use super::proxies::{InvalidNetwork, TrustedProxies};
+use super::proxies::TrustedProxies;
 use headgate_wire::GatewayConfig;
-use headgate_wire::config::QueryCredentials;
+use headgate_wire::config::{InvalidNetwork, QueryCredentials};
 use std::sync::Arc;
 
 /// Rules that are in force.

@@ -3,6 +3,7 @@
 //! A proxy that we trust says in `X-Forwarded-For` who connected to it; everybody else can write there what they like. So
 //! the list is read from its end, for as long as the address is one of ours: the first other one is the client.
 
+use headgate_wire::config::{InvalidNetwork, network};
 use http::HeaderMap;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -17,19 +18,13 @@ pub struct TrustedProxies {
     networks: Vec<IpNet>,
 }
 
-/// A text that is no network.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no network: write address and prefix length, such as `10.0.0.0/8` or `fd00::/8`")]
-pub struct InvalidNetwork(pub String);
-
 impl TrustedProxies {
     /// Proxies in these networks (CIDR, RFC 4632); none by default.
     ///
     /// # Errors
     /// [`InvalidNetwork`], with the text.
     pub fn new(networks: &[String]) -> Result<Self, InvalidNetwork> {
-        let parse = |text: &String| text.parse().map_err(|_| InvalidNetwork(text.clone()));
-        Ok(Self { networks: networks.iter().map(parse).collect::<Result<_, _>>()? })
+        Ok(Self { networks: networks.iter().map(|text| network(text)).collect::<Result<_, _>>()? })
     }
 
     /// The address of the client of a request that came from `peer`.
@@ -101,9 +96,10 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_network_is_refused_by_name() {
-        for text in ["10.0.0.0", "10.0.0.0/33", "proxy", "", "10.0.0.0/8 "] {
-            assert_eq!(TrustedProxies::new(&[text.to_owned()]), Err(InvalidNetwork(text.to_owned())));
+    fn a_text_that_is_no_network_or_every_address_there_is_is_refused_by_name() {
+        for text in ["10.0.0.0", "proxy", "10.0.0.5/8", "0.0.0.0/0", "::/0"] {
+            let error = TrustedProxies::new(&["10.0.0.0/8".to_owned(), text.to_owned()]).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("`{text}` is ")), "{error}");
         }
     }
 

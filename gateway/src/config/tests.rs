@@ -146,9 +146,17 @@ fn tokens_need_an_issuer_an_audience_and_nothing_without_effect() {
     for issuer in ["https://id.example.com/realms/a", "http://127.0.0.1:4444", "http://[::1]:1", "http://localhost/x"] {
         assert_eq!(with_tokens(|oidc| oidc.issuer_url = issuer.into()), [""; 0], "{issuer}");
     }
-    for issuer in
-        ["", "id.example.com", "http://id.example.com", "https://", "https://a/?x=1", "https://u@a/", "ftp://a"]
-    {
+    for issuer in [
+        "",
+        "id.example.com",
+        "http://id.example.com",
+        "https://",
+        "https://a/?x=1",
+        "https://u@a/",
+        "ftp://a",
+        "https://id.example.com/.well-known/openid-configuration",
+        "https://id.example.com/.well-known/openid-configuration/",
+    ] {
         assert_eq!(with_tokens(|oidc| oidc.issuer_url = issuer.into()), ["auth.oidc.issuerURL"], "{issuer}");
     }
     assert_eq!(with_tokens(|oidc| oidc.audiences.clear()), ["auth.oidc.audiences"]);
@@ -160,10 +168,10 @@ fn tokens_need_an_issuer_an_audience_and_nothing_without_effect() {
     let filter = |attribute: &str| vec![ClaimFilter { attribute: attribute.into(), claim: "device".into() }];
     assert_eq!(with_tokens(|oidc| oidc.filters = filter("Subject")), ["auth.oidc.filters"]);
     assert_eq!(problems_after(|config| config.auth.mode = AuthMode::ApiKeyOrOidc), ["auth.keysFile", "auth.oidc"]);
-    assert_eq!(
-        problems_after(|config| config.public_access.trusted_proxies = vec!["10.0.0.1".into()]),
-        ["publicAccess.trustedProxies"]
-    );
+    for proxies in ["10.0.0.1", "10.0.0.5/8", "0.0.0.0/0", "::/0"] {
+        let change = |config: &mut GatewayConfig| config.public_access.trusted_proxies = vec![proxies.into()];
+        assert_eq!(problems_after(change), ["publicAccess.trustedProxies"], "{proxies}");
+    }
 }
 
 #[test]

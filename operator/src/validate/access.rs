@@ -4,14 +4,14 @@
 
 use super::{Parsed, Problems, Reported, texts};
 use crate::model::Exposure;
-use headgate_crds::types::{ObjectName, SecretName};
+use headgate_crds::types::{Cidr, ObjectName, SecretName};
 use headgate_crds::v1alpha1::{self as api, ParentRef};
-use headgate_wire::config::{PublicAccess, QueryCredentials};
+use headgate_wire::config::{PublicAccess, QueryCredentials, network};
 
 /// What is open to the public.
 pub(super) fn parse(access: &api::PublicAccess, problems: &mut Problems) -> Parsed<PublicAccess> {
     let origins = texts("spec.publicAccess.allowedOrigins", &access.allowed_origins, problems);
-    let proxies = texts("spec.publicAccess.trustedProxies", &access.trusted_proxies, problems);
+    let proxies = proxies(&access.trusted_proxies, problems);
     Ok(PublicAccess {
         anonymous: access.anonymous,
         allowed_origins: origins?,
@@ -23,6 +23,22 @@ pub(super) fn parse(access: &api::PublicAccess, problems: &mut Problems) -> Pars
         hostname: access.hostname.as_ref().map(ToString::to_string),
         trusted_proxies: proxies?,
     })
+}
+
+/// Networks of proxies. The schema cannot say that an address is more than a network.
+fn proxies(networks: &[Cidr], problems: &mut Problems) -> Parsed<Vec<String>> {
+    const FIELD: &str = "spec.publicAccess.trustedProxies";
+    let checked = networks.iter().enumerate().map(|(index, written)| {
+        let field = format!("{FIELD}[{index}]");
+        let text = String::from(problems.text(&field, written)?);
+        network(&text).map_err(|error| {
+            problems.invalid(field, error.to_string());
+            Reported
+        })?;
+        Ok(text)
+    });
+    let checked: Vec<_> = checked.collect();
+    checked.into_iter().collect()
 }
 
 /// From where the stream can be reached. What an exposure needs and lacks is reported by `schema` in better words.

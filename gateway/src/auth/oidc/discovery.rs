@@ -8,7 +8,8 @@ use headgate_wire::config::Oidc;
 use serde::Deserialize;
 use std::path::PathBuf;
 
-const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+/// Where the configuration of an issuer is, below its URL.
+pub const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 /// Largest key set in a file, in bytes.
 const MAX_FILE_BYTES: u64 = 512 * 1024;
 

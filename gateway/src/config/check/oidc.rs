@@ -2,6 +2,7 @@
 //! stream wider than its author believes.
 
 use super::Problem;
+use crate::auth::oidc::WELL_KNOWN;
 use crate::filter;
 use headgate_wire::GatewayConfig;
 use headgate_wire::config::bounds::{MAX_AUDIENCES, MAX_CLAIM_FILTERS, MAX_CLAIM_VALUES, MAX_CLAIMS};
@@ -34,7 +35,11 @@ pub(super) fn check(config: &GatewayConfig, problems: &mut Vec<Problem>) {
 }
 
 fn section(oidc: &Oidc, add: &mut impl FnMut(&str, &str)) {
-    if !is_issuer(&oidc.issuer_url) {
+    if oidc.issuer_url.trim_end_matches('/').ends_with(WELL_KNOWN) {
+        let message = "is where the provider's configuration is, not the issuer: leave /.well-known/openid-configuration \
+                       away, it is found there by itself";
+        add("oidc.issuerURL", message);
+    } else if !is_issuer(&oidc.issuer_url) {
         let message = "must be an https:// URL without query and fragment, exactly as tokens carry it in iss; http:// \
                        is for an issuer on this machine only";
         add("oidc.issuerURL", message);
