@@ -145,7 +145,9 @@ impl App {
             }
         }
         if let Some(tls) = &self.tls {
-            tokio::spawn(tls.clone().follow_files(stop.clone()));
+            // The listeners are those of the first configuration.
+            let files = self.endpoints.first().map(|endpoint| endpoint.authenticator.files().clone());
+            tokio::spawn(tls.clone().follow_files(files.unwrap_or_default(), stop.clone()));
         }
         let streams = Streams(self.endpoints.clone().into());
         let serving = tokio::spawn(serve::serve(self.stream, streams, self.tls, stop.clone()));
@@ -203,6 +205,7 @@ fn status_of(endpoints: Vec<Arc<Endpoint>>, readiness: Readiness) -> impl Fn() -
                     "topic": endpoint.config.wire.kafka.topic,
                     "kafka": endpoint.source.status.report(),
                     "oidc": endpoint.authenticator.provider_report(),
+                    "filesNotInForce": endpoint.authenticator.files().report(),
                     "connections": endpoint.connections(),
                     "draining": endpoint.is_draining(),
                 })

@@ -33,6 +33,7 @@ pub use policy::Policy;
 pub use principal::Principal;
 
 use crate::config::Config;
+use crate::followed::{FollowedFile, FollowedFiles};
 use crate::rejection::Rejection;
 use arc_swap::{ArcSwap, Guard};
 use headgate_wire::close::CloseReason;
@@ -75,6 +76,7 @@ pub struct Authenticator {
     throttle: FailureThrottle,
     tickets: Option<TicketOffice>,
     metrics: AuthMetrics,
+    files: Arc<FollowedFiles>,
     generation: watch::Sender<u64>,
 }
 
@@ -83,6 +85,13 @@ impl Authenticator {
     pub fn new(config: &Config) -> Self {
         let metrics = AuthMetrics::default();
         metrics.loaded(config.key_ring.len());
+        let files = FollowedFiles::default();
+        if config.file.is_some() {
+            files.in_force(FollowedFile::Configuration);
+        }
+        if config.wire.auth.keys_file.is_some() {
+            files.in_force(FollowedFile::Keys);
+        }
         Self {
             realm: config.wire.app.as_str().into(),
             mode: config.wire.auth.mode,
@@ -94,13 +103,15 @@ impl Authenticator {
             throttle: FailureThrottle::default(),
             tickets: TicketOffice::new(&config.wire.app, &config.ticket_secret),
             metrics,
+            files: Arc::new(files),
             generation: watch::Sender::new(0),
         }
     }
 
-    /// Puts the counters of attempts and reloads into a registry.
+    /// Puts the counters of attempts and the state of the followed files into a registry.
     pub fn register(&self, registry: &mut Registry) {
         self.metrics.register(registry);
+        self.files.register(registry);
     }
 
     /// Who the client is, or the answer that refuses it.
@@ -141,6 +152,11 @@ impl Authenticator {
             "issuer": rules.oidc.issuer_url, "usable": self.signing_keys.is_usable(&rules),
             "problem": self.signing_keys.problem(&rules),
         }))
+    }
+
+    /// How the files of this stream that are taken over while it runs stand.
+    pub fn files(&self) -> &Arc<FollowedFiles> {
+        &self.files
     }
 
     /// Changes whenever the keys did, or one of them has expired: the moment to ask [`Self::still_valid`] for every live

@@ -68,7 +68,6 @@ pub struct Metrics {
     kafka_up: Family<AppLabel, Gauge>,
     kafka_errors: Family<ReasonLabel, Counter>,
     kafka_lag: Family<PartitionLabel, Gauge>,
-    reloads: Family<ReasonLabel, Counter>,
 }
 
 impl Metrics {
@@ -103,7 +102,6 @@ impl Metrics {
         r.register("kafka_up", "1 while at least one broker answers", m.kafka_up.clone());
         r.register("kafka_errors", "Errors of the Kafka client, by reason", m.kafka_errors.clone());
         r.register("kafka_lag_records", "Records in Kafka that were not read yet", m.kafka_lag.clone());
-        r.register("reloads", "Reloads of mounted files, by outcome", m.reloads.clone());
         metrics
     }
 
@@ -215,11 +213,6 @@ impl StreamMetrics {
     /// Records of a partition that Kafka has and this gateway has not read.
     pub fn kafka_lag(&self, partition: i32, records: i64) {
         self.all.kafka_lag.get_or_create(&PartitionLabel { app: self.app.clone(), partition }).set(records);
-    }
-
-    /// A mounted file was read again.
-    pub fn reload(&self, outcome: &'static str) {
-        self.all.reloads.get_or_create(&self.reason(outcome)).inc();
     }
 
     fn reason(&self, reason: &'static str) -> ReasonLabel {

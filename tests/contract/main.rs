@@ -22,5 +22,6 @@ mod streaming_http;
 mod tickets;
 mod tls;
 mod tokens;
+mod unusable_files;
 
 use headgate_tests::raw;

@@ -105,7 +105,8 @@ async fn a_keys_file_that_cannot_be_read_any_more_changes_nothing_and_an_empty_o
     let mut client = connected(&stage, &key).await?;
     mount_text(folder.path(), "..v2", "{ torn")?;
     eventually("the unusable file to be noticed", SOON, async || {
-        stage.gateway.metric("headgate_keys_stale").await.is_ok_and(|stale| stale > 0.0)
+        let failures = "headgate_config_reload_failures_total{app=\"orders\",file=\"keys\"}";
+        stage.gateway.metric(failures).await.is_ok_and(|failures| failures > 0.0)
     })
     .await?;
     stage.produce_events("a", [1]).await?;

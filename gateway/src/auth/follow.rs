@@ -2,9 +2,9 @@
 //!
 //! Each is replaced as a whole. What cannot be used leaves the last good one in place, loudly.
 
-use super::metrics::ReloadResult;
 use super::policy::PolicyError;
 use super::{Authenticator, Policy, key_file, reload};
+use crate::followed::FollowedFile;
 use headgate_process::Latch;
 use headgate_wire::GatewayConfig;
 use jiff::Timestamp;
@@ -42,17 +42,17 @@ impl Authenticator {
                 ready.release();
             }
         };
-        self.signing_keys.follow(|| self.policy.load().rules.clone(), release, shutdown).await;
+        self.signing_keys.follow(|| self.policy.load().rules.clone(), release, &self.files, shutdown).await;
     }
 
-    /// Reads the keys file again. An unusable file changes nothing, is an error in the log and sets a metric; an empty
-    /// list revokes every key of the file.
+    /// Reads the keys file again. An unusable file changes nothing, is an error in the log and stands in
+    /// [`Self::files`]; an empty list revokes every key of the file.
     pub fn reload(&self) {
         let Some(path) = &self.keys_file else { return };
         match key_file::load(Some(path), &self.brought) {
             Ok(ring) => {
                 tracing::info!(keys = ring.len(), "keys reloaded");
-                self.metrics.reload(ReloadResult::Ok);
+                self.files.in_force(FollowedFile::Keys);
                 self.metrics.loaded(ring.len());
                 self.ring.store(Arc::new(ring));
                 self.announce_change();
@@ -63,7 +63,7 @@ impl Authenticator {
                     "the keys file cannot be used; the keys before the change stay valid, revocations included in it \
                      have NOT taken effect"
                 );
-                self.metrics.reload(ReloadResult::Failed);
+                self.files.unusable(FollowedFile::Keys, path, &error);
             }
         }
     }
@@ -102,7 +102,9 @@ impl Authenticator {
         let task = tokio::task::spawn_blocking(move || authenticator.reload());
         if let Err(error) = task.await {
             tracing::error!(%error, "reloading the keys failed");
-            self.metrics.reload(ReloadResult::Failed);
+            if let Some(path) = &self.keys_file {
+                self.files.unusable(FollowedFile::Keys, path, &"reading it was cut off");
+            }
         }
     }
 

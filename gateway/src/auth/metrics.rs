@@ -1,4 +1,4 @@
-//! Counters of who was let in and of how fresh the keys are. Labels are few and fixed: never an address or a key.
+//! Counters of who was let in, and how many keys there are. Labels are few and fixed: never an address or a key.
 
 use crate::auth::principal::Principal;
 use crate::rejection::{Rejection, RejectionKind};
@@ -20,29 +20,16 @@ pub(super) enum AuthResult {
     Unavailable,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub(super) enum ReloadResult {
-    Ok,
-    Failed,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AttemptLabels {
     result: AuthResult,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReloadLabels {
-    result: ReloadResult,
 }
 
 /// Handles of the metrics of this module; clones share the values.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AuthMetrics {
     attempts: Family<AttemptLabels, Counter>,
-    reloads: Family<ReloadLabels, Counter>,
     keys: Gauge,
-    stale: Gauge,
 }
 
 impl AuthResult {
@@ -65,13 +52,7 @@ impl AuthResult {
 impl AuthMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("auth_attempts", "Requests that asked to be let in, by result", self.attempts.clone());
-        registry.register("key_reloads", "Times that the keys file was read again, by result", self.reloads.clone());
         registry.register("keys", "API keys that are loaded, expired ones included", self.keys.clone());
-        registry.register(
-            "keys_stale",
-            "1 while the keys file cannot be used and older keys stay valid",
-            self.stale.clone(),
-        );
     }
 
     pub(super) fn attempt(&self, result: AuthResult) {
@@ -80,10 +61,5 @@ impl AuthMetrics {
 
     pub(super) fn loaded(&self, keys: usize) {
         self.keys.set(keys as i64);
-    }
-
-    pub(super) fn reload(&self, result: ReloadResult) {
-        self.reloads.get_or_create(&ReloadLabels { result }).inc();
-        self.stale.set(i64::from(result == ReloadResult::Failed));
     }
 }

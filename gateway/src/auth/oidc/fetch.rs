@@ -3,6 +3,7 @@
 //! It must never follow where an answer points, and never wait for long: what asks is a client's handshake or a
 //! background refresh.
 
+use crate::pem::UnusablePem;
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -12,7 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::pem::{self, PemObject as _};
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -95,9 +96,10 @@ impl Fetch {
 
 fn authorities_in(path: &Path) -> Result<RootCertStore, FetchError> {
     let failed = |error: String| FetchError::Authority(path.to_owned(), error);
+    let no_pem = |error: pem::Error| failed(UnusablePem::from(error).to_string());
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))? {
-        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+    for certificate in CertificateDer::pem_file_iter(path).map_err(no_pem)? {
+        let certificate = certificate.map_err(no_pem)?;
         roots.add(certificate).map_err(|error| failed(error.to_string()))?;
     }
     if roots.is_empty() { Err(failed("it has no PEM certificate".to_owned())) } else { Ok(roots) }

@@ -4,10 +4,13 @@
 //! us ask at once, but not more often than [`MIN_PAUSE`], whatever strangers send.
 
 use super::discovery::{self, DiscoveryError};
+use super::fetch::FetchError;
 use super::key_set::KeySet;
 use super::rules::Rules;
 use crate::auth::reload;
+use crate::followed::{FollowedFile, FollowedFiles};
 use arc_swap::ArcSwapOption;
+use headgate_wire::config::Oidc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -98,13 +101,19 @@ impl KeyStore {
     }
 
     /// Keeps the keys fresh until the shutdown, or until there are no rules any more. `ready` is called whenever there are
-    /// keys.
-    pub async fn follow(&self, rules: impl Fn() -> Option<Arc<Rules>>, ready: impl Fn(), shutdown: CancellationToken) {
+    /// keys; `files` is told how the files of the rules stand.
+    pub async fn follow(
+        &self,
+        rules: impl Fn() -> Option<Arc<Rules>>,
+        ready: impl Fn(),
+        files: &FollowedFiles,
+        shutdown: CancellationToken,
+    ) {
         let mut retry = FIRST_RETRY;
         while let Some(current) = rules() {
             // Before the file is read, so that no change goes unseen.
             let file = current.oidc.jwks_file.as_deref().map(reload::watch_file);
-            let pause = if self.ask(&current).await {
+            let pause = if self.ask(&current, files).await {
                 ready();
                 retry = FIRST_RETRY;
                 REFRESH
@@ -139,7 +148,7 @@ impl KeyStore {
     }
 
     /// Asks once; true if it worked.
-    async fn ask(&self, rules: &Arc<Rules>) -> bool {
+    async fn ask(&self, rules: &Arc<Rules>, files: &FollowedFiles) -> bool {
         let issuer = &rules.oidc.issuer_url;
         self.attempts.send_modify(|attempts| attempts.begun = Some(Instant::now()));
         let error = match discovery::keys(&rules.oidc).await {
@@ -151,6 +160,7 @@ impl KeyStore {
             Err(error) => Some(error),
         };
         let worked = error.is_none();
+        tell(files, &rules.oidc, error.as_ref());
         if self.attempts.borrow().error != error {
             if let Some(error) = &error {
                 tracing::warn!(issuer, %error, usable = self.is_usable(rules), "the provider's keys cannot be had");
@@ -163,6 +173,24 @@ impl KeyStore {
             attempts.error = error;
         });
         worked
+    }
+}
+
+/// What an attempt came to, as far as it is about the files of the rules. A provider that cannot be reached is no matter
+/// of a file.
+fn tell(files: &FollowedFiles, oidc: &Oidc, error: Option<&DiscoveryError>) {
+    match (&oidc.jwks_file, error) {
+        (None, _) => files.not_followed(FollowedFile::KeySet),
+        (Some(_), None) => files.in_force(FollowedFile::KeySet),
+        (Some(path), Some(error)) => files.unusable(FollowedFile::KeySet, path, error),
+    }
+    match (&oidc.ca_file, error) {
+        (Some(path), Some(error @ DiscoveryError::Fetch(FetchError::Authority(..)))) => {
+            files.unusable(FollowedFile::Authority, path, error);
+        }
+        // Without discovery, it is not read.
+        (Some(_), _) if oidc.jwks_file.is_none() => files.in_force(FollowedFile::Authority),
+        _ => files.not_followed(FollowedFile::Authority),
     }
 }
 
