@@ -21,6 +21,7 @@ use std::path::PathBuf;
 
 /// One gateway: one app, one topic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GatewayConfig {
     /// First path segment of the stream.
@@ -51,6 +52,7 @@ pub struct GatewayConfig {
 
 /// Addresses and TLS of the two listeners.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Listeners {
     /// Clients.
@@ -74,6 +76,7 @@ impl Default for Listeners {
 
 /// PEM files; read again when they change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListenerTls {
     /// Certificate chain, leaf first.
@@ -84,6 +87,7 @@ pub struct ListenerTls {
 
 /// The Kafka side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Kafka {
     /// `host:port`, comma-separated.
@@ -99,13 +103,14 @@ pub struct Kafka {
     /// Which records of transactions are seen.
     #[serde(default)]
     pub isolation: Isolation,
-    /// Passed through to librdkafka under their own names.
+    /// Passed through to librdkafka under their own names. Passwords have files, in `kafka.sasl`.
     #[serde(default, skip_serializing_if = "Properties::is_empty")]
     pub properties: Properties,
 }
 
 /// TLS to the brokers. No file at all means the system's certificate authorities.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[expect(clippy::struct_field_names, reason = "the fields are named as they are written")]
 pub struct KafkaTls {
@@ -122,6 +127,7 @@ pub struct KafkaTls {
 
 /// SASL to the brokers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KafkaSasl {
     /// Mechanism.
@@ -134,6 +140,7 @@ pub struct KafkaSasl {
 
 /// SASL mechanisms that a gateway can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 pub enum SaslMechanism {
     /// RFC 4616.
     Plain,
@@ -156,6 +163,7 @@ impl SaslMechanism {
 
 /// Kafka's `isolation.level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 pub enum Isolation {
     /// Only committed records.
     #[default]
@@ -166,6 +174,7 @@ pub enum Isolation {
 
 /// librdkafka properties. Values may be secret, so `Debug` shows names only.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Properties(pub BTreeMap<String, String>);
 
@@ -184,6 +193,7 @@ impl fmt::Debug for Properties {
 
 /// What a client that negotiates nothing gets, and from where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Stream {
     /// Format.
@@ -218,6 +228,7 @@ impl Default for Stream {
 
 /// Formats of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 pub enum Format {
     /// Structured JSON CloudEvents 1.0.
     #[default]
@@ -230,6 +241,7 @@ pub enum Format {
 
 /// Where a client without a cursor begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 pub enum Start {
     /// With the next record.
     #[default]
@@ -240,6 +252,7 @@ pub enum Start {
 
 /// Bounds of resuming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Replay {
     /// Newest records kept in memory, and most bytes that a slow client may be behind.
@@ -256,6 +269,7 @@ impl Default for Replay {
 
 /// What happens to a client whose position leaves the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 pub enum SlowClient {
     /// Close with 1013; it resumes with its cursor.
     #[default]
@@ -268,11 +282,12 @@ pub enum SlowClient {
 
 /// Who may connect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Auth {
-    /// Kinds of credentials that are accepted.
+    /// Kinds of credentials that are accepted; `None` needs `publicAccess.anonymous: true`.
     pub mode: AuthMode,
-    /// File with the digests of the API keys ([`crate::key::VerifierFile`]); its directory is watched.
+    /// File with the digests of the API keys, in JSON; needed in the modes that accept keys. Its directory is watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys_file: Option<PathBuf>,
     /// Whose tokens are accepted; there exactly in the modes that accept tokens.
@@ -293,6 +308,7 @@ impl Auth {
 
 /// Kinds of credentials that are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 pub enum AuthMode {
     /// API keys.
     ApiKey,
@@ -308,6 +324,7 @@ pub enum AuthMode {
 
 /// What is open to the public.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PublicAccess {
     /// Anyone may read.
@@ -329,6 +346,7 @@ pub struct PublicAccess {
 
 /// Whether credentials may stand in the URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 pub enum QueryCredentials {
     /// `?token=` and `?api_key=` are refused.
     #[default]
@@ -339,6 +357,7 @@ pub enum QueryCredentials {
 
 /// Bounds on what clients may use; [`bounds`] says what each may be. Zero switches the age limit off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
     /// Connections of one gateway.

@@ -17,6 +17,7 @@ pub const MAX_FILTER_LEAVES: usize = 64;
 
 /// One filter expression, written as an object with one member. An absent attribute never matches a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(try_from = "Members", into = "Members")]
 pub enum Filter {
     /// The attribute equals the value.
@@ -35,18 +36,25 @@ pub enum Filter {
 
 /// The object form: YAML and JSON write it alike, which they do not for Rust's enums.
 #[derive(Default, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 struct Members {
+    /// Attributes that equal these texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     exact: Option<Comparisons>,
+    /// Attributes that begin with these texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     prefix: Option<Comparisons>,
+    /// Attributes that end with these texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     suffix: Option<Comparisons>,
+    /// Filters that must all match.
     #[serde(skip_serializing_if = "Option::is_none")]
     all: Option<Vec<Filter>>,
+    /// Filters of which at least one must match.
     #[serde(skip_serializing_if = "Option::is_none")]
     any: Option<Vec<Filter>>,
+    /// A filter that must not match.
     #[serde(skip_serializing_if = "Option::is_none")]
     not: Option<Box<Filter>>,
 }

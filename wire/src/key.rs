@@ -26,6 +26,7 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 
 /// The file that the operator mounts into gateway pods.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VerifierFile {
     /// Every key that is valid now, or will be refused by its expiry.
@@ -34,18 +35,21 @@ pub struct VerifierFile {
 
 /// What a gateway knows of one key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Verifier {
-    /// Public id; appears in logs.
+    /// Public id, which appears in logs: that of a key that Headgate issued (`hgk_<id>_…`), any word for another one.
     pub id: String,
     /// Name in the manifest.
     pub name: String,
     /// SHA-256 of the whole key.
+    #[cfg_attr(any(test, feature = "reference"), schemars(with = "String"))]
     pub digest: KeyDigest,
     /// What the key allows.
     pub permissions: Vec<Permission>,
     /// End of its life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(any(test, feature = "reference"), schemars(with = "Option<String>"))]
     pub expires_at: Option<Expiry>,
     /// Enforced for its holders, besides the endpoint's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -54,6 +58,7 @@ pub struct Verifier {
 
 /// What a principal may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 pub enum Permission {
     /// Receive the stream.
     Read,

@@ -13,6 +13,8 @@ pub mod endpoints;
 pub mod filter;
 pub mod key;
 pub mod message;
+#[cfg(any(test, feature = "reference"))]
+pub mod reference;
 
 pub use close::{CloseReason, Retry};
 pub use config::GatewayConfig;

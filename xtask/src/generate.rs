@@ -25,6 +25,8 @@ const TEMPLATE: [&str; 9] = [
 pub(crate) fn run() -> Result<ExitCode> {
     let arguments = ["run", "--quiet", "--locked", "--package", "headgate-crds", "--bin", "crdgen"];
     process::shown(&mut workspace::cargo(&arguments)?)?;
+    let with_reference = ["--package", "headgate-wire", "--features", "reference", "--bin", "configgen"];
+    process::shown(workspace::cargo(&["run", "--quiet", "--locked"])?.args(with_reference))?;
     if let Some(mut helm) = helm() {
         let rendered = process::output(helm.args(TEMPLATE).current_dir(workspace::root()?))?;
         let path = workspace::root()?.join("deploy/install.yaml");

@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
+The fields of the file of --config, with an example: docs/reference/gateway-configuration.md
+
 Every flag can be set in the environment instead: --keys-file is HEADGATE_KEYS_FILE. Lists are separated by commas there.
 
 Examples:

@@ -28,6 +28,17 @@ fn the_unchanged_configuration_is_accepted() {
 }
 
 #[test]
+fn the_examples_of_the_reference_are_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = include_str!("../../../wire/src/config/example-keys.json");
+    std::fs::write(folder.path().join("keys.json"), keys).unwrap();
+    let text = include_str!("../../../wire/src/config/example.yaml");
+    let here = text.replace("/etc/headgate", &folder.path().display().to_string());
+    let config = Config::load(Config::parse_yaml(&here).unwrap(), Vec::new()).unwrap();
+    assert_eq!((config.wire.app.as_str(), config.key_ring.len()), ("orders", 1));
+}
+
+#[test]
 fn each_field_out_of_bounds_is_named() {
     type Change = fn(&mut GatewayConfig);
     let cases: [(&str, Change); 24] = [

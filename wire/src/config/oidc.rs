@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 /// Rules for tokens of one provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Oidc {
     /// Exactly the claim `iss`; its keys are found at `<issuerURL>/.well-known/openid-configuration`.
@@ -49,6 +50,7 @@ fn preferred_username() -> String {
 
 /// A claim and the values of which it must have one. If the claim is a list, one of its members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimMatch {
     /// The claim.
@@ -60,6 +62,7 @@ pub struct ClaimMatch {
 /// Row-level security: an attribute of the event must equal a claim, or one of its members if it is a list. A token
 /// without the claim sees nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimFilter {
     /// CloudEvents attribute or extension.
@@ -70,6 +73,7 @@ pub struct ClaimFilter {
 
 /// Signature algorithms (RFC 7518 section 3.1, RFC 8037); none of them has a secret on our side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "reference"), derive(schemars::JsonSchema))]
 pub enum SigningAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RS256,
