@@ -8,9 +8,9 @@ use serde_json::Value;
 use std::path::Path;
 
 /// Dev mode with a test issuer, and what it says when it is ready.
-async fn dev(home: &Path) -> Result<(Process, Value)> {
+async fn dev(home: &Path, files: &[&str]) -> Result<(Process, Value)> {
     let words = ["dev", "--oidc=127.0.0.1:0", "-o", "json", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-    let mut dev = headgate(home, &[&words[..], &["--demo-rate", "50"]].concat())?;
+    let mut dev = headgate(home, &[&words[..], &["--demo-rate", "50"], files].concat())?;
     let line = dev.line(PATIENCE, |line| line.starts_with('{')).await?;
     Ok((dev, serde_json::from_str(&line)?))
 }
@@ -18,7 +18,7 @@ async fn dev(home: &Path) -> Result<(Process, Value)> {
 #[tokio::test]
 async fn somebody_made_up_logs_in_and_sees_their_own_rows_only() -> Result<()> {
     let home = home()?;
-    let (dev, ready) = dev(home.path()).await?;
+    let (dev, ready) = dev(home.path(), &[]).await?;
     let issuer = ready["issuer"].as_str().context("no issuer")?;
     let streams = ready["streams"].as_array().context("no streams")?;
     let url = streams.iter().find(|stream| stream["app"] == "my-orders").and_then(|stream| stream["url"].as_str());
@@ -46,6 +46,38 @@ async fn somebody_made_up_logs_in_and_sees_their_own_rows_only() -> Result<()> {
     assert!(device.exit(PATIENCE).await?.success(), "{:?}", device.stderr());
     let shown = printed(home.path(), &stream).await?;
     assert!(shown.lines().all(|line| line.contains(r#""subject":"us""#)), "{shown}");
+    dev.terminate()?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_examples_for_tokens_let_in_exactly_whom_dev_mode_says() -> Result<()> {
+    let home = home()?;
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let [rows, accounts] = ["oidc.yaml", "service-accounts.yaml"].map(|name| examples.join(name).display().to_string());
+    let (dev, ready) = dev(home.path(), &["-f", &rows, "-f", &accounts]).await?;
+    let issuer = ready["issuer"].as_str().context("no issuer")?;
+    let streams: Vec<(&str, &str)> = ready["streams"]
+        .as_array()
+        .context("no streams")?
+        .iter()
+        .filter_map(|stream| Some((stream["app"].as_str()?, stream["url"].as_str()?)))
+        .collect();
+    assert_eq!(streams.len(), 2);
+    let people = ready["people"].as_array().context("no people")?;
+    assert_eq!(people.iter().map(|person| &person["user"]).collect::<Vec<_>>(), ["alice", "bob", "carol"]);
+    for person in people {
+        let (user, reads) =
+            (person["user"].as_str().context("no user")?, person["reads"].as_array().context("no apps")?);
+        assert_eq!(reads.len(), if user == "carol" { 0 } else { 2 }, "{person}");
+        log_in(home.path(), issuer, user, &[]).await?;
+        for (app, url) in &streams {
+            let stream = ["stream", url, "--issuer", issuer, "-n", "2", "-o", "json", "--from", "earliest"];
+            let mut shown = headgate(home.path(), &stream)?;
+            let expected = if reads.iter().any(|read| read == app) { 0 } else { 2 };
+            assert_eq!(shown.exit(PATIENCE).await?.code(), Some(expected), "{user} {app} {:?}", shown.stderr());
+        }
+    }
     dev.terminate()?;
     Ok(())
 }

@@ -11,6 +11,7 @@ Examples:
   headgate dev -f endpoint.yaml --no-demo         your manifest; send events with `headgate publish`
   headgate dev -f endpoint.yaml --kafka localhost:9092
   headgate dev --oidc                             a test issuer too: log in as somebody made up, in a browser or by `headgate login`
+  headgate dev --oidc -f examples/oidc.yaml       people who have the claims that the manifest asks for, and one who has not
   headgate dev --listen 127.0.0.1:0 --admin 127.0.0.1:0 -o json      for scripts: free ports, one line when ready
 
 The manifests pass the same validation as in a cluster. Nothing is left behind after Ctrl-C.

@@ -5,6 +5,8 @@ use crate::dev::Kafka;
 use crate::dev::announce::{Ready, ReadyStream};
 use crate::dev::demo::{self, Subject};
 use crate::dev::issuer::TestIssuer;
+use crate::dev::issuer::people::{TokenStream, people};
+use crate::dev::issuer::readers::readers;
 use crate::dev::keys::KeyFolder;
 use crate::dev::manifest::{Surroundings, documents, endpoints, gateway_config};
 use crate::interruption::interruption;
@@ -40,7 +42,8 @@ async fn serve(args: &DevArgs) -> anyhow::Result<()> {
     let topics: Vec<String> = endpoints.iter().map(|endpoint| endpoint.kafka.topic.to_string()).collect();
     let kafka = Kafka::start(args.kafka.as_deref(), &topics).await?;
     let keys = KeyFolder::create().context("failed to make a folder for the digests of the keys")?;
-    let issuer = issuer(args, &endpoints).await?;
+    let token_streams = token_streams(&endpoints);
+    let issuer = issuer(args, &endpoints, &token_streams).await?;
     let issuer_url = issuer.as_ref().map(|issuer| issuer.url().to_owned());
     let (configs, streams) = configure((args, issuer_url.clone()), &endpoints, &kafka, &keys)?;
 
@@ -51,6 +54,7 @@ async fn serve(args: &DevArgs) -> anyhow::Result<()> {
         admin: app.admin_address(),
         kafka: kafka.bootstrap_servers(),
         embedded: matches!(kafka, Kafka::Embedded(_)),
+        people: if issuer_url.is_some() { readers(&people(&token_streams), &token_streams) } else { Vec::new() },
         issuer: issuer_url,
         program: std::env::args().next().unwrap_or_else(|| "headgate".to_owned()),
     };
@@ -85,28 +89,38 @@ async fn serve(args: &DevArgs) -> anyhow::Result<()> {
     running.await.context("failed to end the admin port")
 }
 
+/// The endpoints that take tokens, with the rules of their manifests.
+fn token_streams(endpoints: &[Endpoint]) -> Vec<TokenStream> {
+    let rules = |endpoint: &Endpoint| Some((endpoint.app.to_string(), endpoint.auth.tokens()?.rules.clone()));
+    endpoints.iter().filter_map(rules).collect()
+}
+
 /// The test issuer, if one is wanted; its tokens are for everybody here who takes tokens.
-async fn issuer(args: &DevArgs, endpoints: &[Endpoint]) -> anyhow::Result<Option<TestIssuer>> {
+async fn issuer(
+    args: &DevArgs,
+    endpoints: &[Endpoint],
+    token_streams: &[TokenStream],
+) -> anyhow::Result<Option<TestIssuer>> {
     let Some(address) = args.oidc else {
         let of_a_cluster =
             |endpoint: &&Endpoint| endpoint.auth.tokens().is_some_and(|tokens| tokens.keys.is_a_clusters());
         if let Some(endpoint) = endpoints.iter().find(of_a_cluster) {
             bail!(
-                "{}: the tokens of a cluster's ServiceAccounts cannot be checked on this machine; add --oidc, whose test \
-                 issuer stands in for the cluster",
+                "{}: the tokens of a cluster's ServiceAccounts cannot be checked here, because there is no cluster; add \
+                 --oidc: its test issuer stands in, with people who have the claims that the manifest requires",
                 endpoint.app
             );
         }
         return Ok(None);
     };
-    let audiences = endpoints.iter().filter_map(|endpoint| endpoint.auth.tokens());
-    let audiences: BTreeSet<String> = audiences.flat_map(|tokens| tokens.rules.audiences.iter().cloned()).collect();
+    let audiences: BTreeSet<String> =
+        token_streams.iter().flat_map(|(_, rules)| rules.audiences.iter().cloned()).collect();
     if audiences.is_empty() {
         bail!(
             "no endpoint here takes tokens: set auth.mode to OIDC or ApiKeyOrOIDC in a manifest, or leave --oidc out"
         );
     }
-    let issuer = TestIssuer::bind(address, audiences.into_iter().collect()).await;
+    let issuer = TestIssuer::bind(address, audiences.into_iter().collect(), people(token_streams)).await;
     let issuer =
         issuer.with_context(|| format!("failed to listen on {address}; choose another one: --oidc=127.0.0.1:0"))?;
     Ok(Some(issuer))
@@ -134,8 +148,9 @@ fn configure(
         let config = gateway_config(endpoint, &surroundings, keys_file);
         configs.push(Config::load(config, Vec::new()).with_context(|| format!("the stream `{app}` cannot run here"))?);
         let (topic, anonymous) = (endpoint.kafka.topic.to_string(), endpoint.public_access.anonymous);
-        let takes_tokens = endpoint.auth.tokens().is_some();
-        streams.push(ReadyStream { app, topic, anonymous, takes_tokens, keys: issued });
+        let tokens = endpoint.auth.tokens();
+        let of_a_cluster = tokens.is_some_and(|tokens| tokens.keys.is_a_clusters());
+        streams.push(ReadyStream { app, topic, anonymous, takes_tokens: tokens.is_some(), of_a_cluster, keys: issued });
     }
     Ok((configs, streams))
 }

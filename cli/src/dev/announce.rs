@@ -1,5 +1,6 @@
 //! What `headgate dev` prints when everything is ready. Pure, except that it is meant to be printed.
 
+use super::issuer::readers::Reader;
 use super::keys::IssuedKey;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -16,6 +17,8 @@ pub(crate) struct ReadyStream {
     pub(crate) anonymous: bool,
     /// It takes tokens of the issuer.
     pub(crate) takes_tokens: bool,
+    /// In a cluster, those are tokens of its ServiceAccounts.
+    pub(crate) of_a_cluster: bool,
     /// Keys of this run.
     pub(crate) keys: Vec<IssuedKey>,
 }
@@ -35,6 +38,8 @@ pub(crate) struct Ready {
     pub(crate) embedded: bool,
     /// URL of the test issuer.
     pub(crate) issuer: Option<String>,
+    /// Who can log in there.
+    pub(crate) people: Vec<Reader>,
     /// How this program was called.
     pub(crate) program: String,
 }
@@ -47,6 +52,15 @@ struct Line<'r> {
     admin: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<&'r str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    people: Vec<LinePerson<'r>>,
+}
+
+#[derive(Serialize)]
+struct LinePerson<'r> {
+    user: &'r str,
+    /// Apps that let the user in.
+    reads: Vec<&'r str>,
 }
 
 #[derive(Serialize)]
@@ -58,7 +72,7 @@ struct LineStream<'r> {
 
 impl Ready {
     /// One line for scripts: `{"streams":[{"app","url","key"}],"kafka","admin"}`; `key` is null where none was made, and
-    /// `issuer` follows where there is one.
+    /// `issuer` and `people` (`[{"user","reads"}]`, by app) follow where there is one.
     pub(crate) fn to_json(&self) -> serde_json::Result<String> {
         let streams = self.streams.iter().map(|stream| LineStream {
             app: &stream.app,
@@ -67,7 +81,8 @@ impl Ready {
         });
         let admin = format!("http://{}", reachable(self.admin));
         let issuer = self.issuer.as_deref();
-        serde_json::to_string(&Line { streams: streams.collect(), kafka: &self.kafka, admin, issuer })
+        let people = self.people.iter().map(|reader| LinePerson { user: &reader.user, reads: reader.apps() }).collect();
+        serde_json::to_string(&Line { streams: streams.collect(), kafka: &self.kafka, admin, issuer, people })
     }
 
     /// Addresses, keys, and commands to try.
@@ -115,10 +130,20 @@ impl Ready {
     fn people(&self, text: &mut String, issuer: &str) {
         let program = &self.program;
         let _ = writeln!(text, "TEST ISSUER, FOR DEVELOPMENT ONLY: nobody is asked for a password\n  {issuer}");
-        let _ = writeln!(
-            text,
-            "  (its users have the claims preferred_username, realm_access.roles and region, and no others)"
-        );
+        for reader in &self.people {
+            let _ = writeln!(text, "  {}", reader.user);
+            for (app, reading) in &reader.streams {
+                let _ = writeln!(text, "    {app}: {reading}");
+            }
+        }
+        for stream in self.streams.iter().filter(|stream| stream.of_a_cluster) {
+            let app = &stream.app;
+            let _ = writeln!(
+                text,
+                "  In a cluster, {app} takes the tokens of ServiceAccounts (kubectl create token). There is no cluster here: \
+                 log in as somebody above."
+            );
+        }
         let _ = writeln!(text, "  {program} login {issuer}");
         for stream in self.streams.iter().filter(|stream| stream.takes_tokens) {
             let _ = writeln!(text, "  {program} stream {} --issuer {issuer}", self.url(stream));
@@ -157,6 +182,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
+    use super::super::issuer::readers::Reading;
     use super::*;
 
     fn ready(listen: &str, keys: Vec<IssuedKey>) -> Ready {
@@ -165,6 +191,7 @@ mod tests {
             topic: "shop.orders".to_owned(),
             anonymous: false,
             takes_tokens: true,
+            of_a_cluster: false,
             keys,
         };
         Ready {
@@ -174,6 +201,7 @@ mod tests {
             kafka: "127.0.0.1:4711".to_owned(),
             embedded: true,
             issuer: None,
+            people: Vec::new(),
             program: "target/release/headgate".to_owned(),
         }
     }
@@ -209,6 +237,31 @@ mod tests {
         assert!(text.contains("headgate login http://127.0.0.1:8082\n"), "{text}");
         assert!(text.contains("stream http://127.0.0.1:8080/orders --issuer http://127.0.0.1:8082\n"), "{text}");
         assert!(ready.to_json().unwrap().contains(r#""issuer":"http://127.0.0.1:8082"}"#));
+    }
+
+    #[test]
+    fn it_is_said_who_may_read_what_and_what_stands_in_for_a_cluster() {
+        let mut ready = ready("127.0.0.1:8080", vec![]);
+        ready.issuer = Some("http://127.0.0.1:8082".to_owned());
+        ready.streams[0].of_a_cluster = true;
+        let person =
+            |user: &str, reading| Reader { user: user.to_owned(), streams: vec![("orders".to_owned(), reading)] };
+        ready.people = vec![
+            person("alice", Reading::Rows(Vec::new())),
+            person("carol", Reading::Refused(vec!["tenant".to_owned()])),
+        ];
+        let text = ready.to_text();
+        assert!(text.contains("  alice\n    orders: everything\n"), "{text}");
+        assert!(text.contains("  carol\n    orders: refused, for want of the claim tenant\n"), "{text}");
+        assert!(
+            text.contains("orders takes the tokens of ServiceAccounts (kubectl create token). There is no cluster"),
+            "{text}"
+        );
+        let line = ready.to_json().unwrap();
+        assert!(
+            line.contains(r#""people":[{"user":"alice","reads":["orders"]},{"user":"carol","reads":[]}]"#),
+            "{line}"
+        );
     }
 
     #[test]

@@ -44,6 +44,18 @@ pub(crate) struct Subject {
     pub(crate) topic: String,
 }
 
+/// A value that this attribute has in sample events of the app: another one for each number, as far as there are some.
+pub(crate) fn sample(app: &str, attribute: &str, number: usize) -> Option<&'static str> {
+    let devices = Theme::of(app).devices();
+    let mut values: Vec<&str> = match attribute {
+        "subject" => devices.iter().map(|(_, channel)| *channel).collect(),
+        "device" => devices.iter().map(|(device, _)| *device).collect(),
+        _ => return None,
+    };
+    values.dedup();
+    values.get(number % values.len()).copied()
+}
+
 /// Sends `rate` events per second to the subject until it is dropped. Trouble is reported once, and tried on.
 pub(crate) async fn run(producer: Producer, subject: Subject, rate: u32) {
     let mut tick = tokio::time::interval(Duration::from_secs(1) / rate.max(1));
@@ -67,7 +79,7 @@ async fn send(producer: &Producer, subject: &Subject, sequence: u64) -> Result<(
 }
 
 fn record(subject: &Subject, sequence: u64, chance: u64, time: Timestamp) -> Record {
-    let theme = if subject.app.contains("order") { Theme::Orders } else { Theme::Sensors };
+    let theme = Theme::of(&subject.app);
     let (device, channel) = theme.devices()[(chance % 5) as usize];
     let (kind, data) = theme.event(sequence, chance / 5, device);
     let attributes = Attributes {
@@ -94,6 +106,10 @@ fn record(subject: &Subject, sequence: u64, chance: u64, time: Timestamp) -> Rec
 }
 
 impl Theme {
+    fn of(app: &str) -> Self {
+        if app.contains("order") { Self::Orders } else { Self::Sensors }
+    }
+
     const fn devices(self) -> [(&'static str, &'static str); 5] {
         match self {
             Self::Orders => TILLS,
@@ -145,6 +161,19 @@ mod tests {
         assert!(records.iter().filter(is_structured).count() > 20);
         assert!(records.iter().filter(|r| header(r, "ce_type").is_some()).count() > 20);
         assert!(records.iter().filter(|r| r.headers.is_empty()).count() > 20);
+    }
+
+    #[test]
+    fn the_samples_of_an_attribute_occur_in_events() {
+        for (app, attribute) in [("orders", "subject"), ("orders", "device"), ("stock", "subject")] {
+            let (first, second) = (sample(app, attribute, 0).unwrap(), sample(app, attribute, 1).unwrap());
+            assert_ne!(first, second);
+            let header_name = format!("ce_{attribute}");
+            for value in [first, second] {
+                assert!(records(app).iter().any(|record| header(record, &header_name) == Some(value)), "{app} {value}");
+            }
+        }
+        assert_eq!(sample("orders", "tenant", 0), None);
     }
 
     #[test]

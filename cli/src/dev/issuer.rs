@@ -5,7 +5,8 @@
 
 mod grants;
 mod pages;
-mod people;
+pub(crate) mod people;
+pub(crate) mod readers;
 mod signing;
 
 use crate::login::encode;
@@ -19,7 +20,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use grants::{Grants, Refusal};
-use people::PEOPLE;
+use people::Person;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use signing::SigningKey;
@@ -46,16 +47,19 @@ struct Shared {
     key: SigningKey,
     /// Whom its tokens are for.
     audiences: Vec<String>,
+    /// Who can log in.
+    people: Vec<Person>,
     grants: Mutex<Grants>,
 }
 
 impl TestIssuer {
-    /// Listens, with a key that nobody has had before. Its tokens are for these audiences.
-    pub(crate) async fn bind(address: SocketAddr, audiences: Vec<String>) -> anyhow::Result<Self> {
+    /// Listens, with a key that nobody has had before. Its tokens are for these audiences, and
+    /// these people have them.
+    pub(crate) async fn bind(address: SocketAddr, audiences: Vec<String>, people: Vec<Person>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let (key, grants) = (SigningKey::generate()?, Mutex::new(Grants::default()));
-        Ok(Self { listener, shared: Arc::new(Shared { url, key, audiences, grants }) })
+        Ok(Self { listener, shared: Arc::new(Shared { url, key, audiences, people, grants }) })
     }
 
     /// Its issuer URL.
@@ -80,6 +84,16 @@ impl TestIssuer {
 impl Shared {
     fn with<T>(&self, work: impl FnOnce(&mut Grants) -> T) -> T {
         work(&mut self.grants.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn form(&self, heading: &str, before: &str) -> String {
+        pages::people(&self.people, heading, before)
+    }
+
+    /// The person whose button was pressed.
+    fn chosen(&self, body: &Bytes) -> Option<usize> {
+        let name = fields(&String::from_utf8_lossy(body)).remove("user")?;
+        self.people.iter().position(|person| person.subject == name)
     }
 }
 
@@ -107,9 +121,9 @@ async fn keys(State(issuer): State<Arc<Shared>>) -> Response {
     json_answer(StatusCode::OK, &json!({ "keys": [issuer.key.jwk()] }))
 }
 
-async fn choose_person(RawQuery(query): RawQuery) -> Response {
+async fn choose_person(State(issuer): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
     match grants::Authorization::read(&fields(&query.unwrap_or_default())) {
-        Ok(_) => page(StatusCode::OK, &pages::people("Log in as", "")),
+        Ok(_) => page(StatusCode::OK, &issuer.form("Log in as", "")),
         Err(problem) => page(StatusCode::BAD_REQUEST, &pages::words(problem)),
     }
 }
@@ -119,7 +133,7 @@ async fn person_chosen(State(issuer): State<Arc<Shared>>, RawQuery(query): RawQu
         Ok(asked) => asked,
         Err(problem) => return page(StatusCode::BAD_REQUEST, &pages::words(problem)),
     };
-    let Some(person) = chosen(&body) else { return page(StatusCode::OK, &pages::people("Log in as", "")) };
+    let Some(person) = issuer.chosen(&body) else { return page(StatusCode::OK, &issuer.form("Log in as", "")) };
     let (redirect, state) = (asked.redirect_uri.clone(), asked.state.clone());
     let code = match issuer.with(|grants| grants.code(asked, person, Instant::now())) {
         Ok(code) => code,
@@ -150,18 +164,19 @@ async fn begin_device(State(issuer): State<Arc<Shared>>, body: Bytes) -> Respons
     }
 }
 
-async fn choose_device(RawQuery(query): RawQuery) -> Response {
+async fn choose_device(State(issuer): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
     let code = fields(&query.unwrap_or_default()).remove("user_code").unwrap_or_default();
-    page(StatusCode::OK, &pages::people("Let the device log in as", &pages::code_field(&code)))
+    page(StatusCode::OK, &issuer.form("Let the device log in as", &pages::code_field(&code)))
 }
 
 async fn device_chosen(State(issuer): State<Arc<Shared>>, body: Bytes) -> Response {
     let code = fields(&String::from_utf8_lossy(&body)).remove("user_code").unwrap_or_default();
-    let known = chosen(&body).is_some_and(|person| issuer.with(|grants| grants.allow(&code, person, Instant::now())));
+    let person = issuer.chosen(&body);
+    let known = person.is_some_and(|person| issuer.with(|grants| grants.allow(&code, person, Instant::now())));
     if known {
         page(StatusCode::OK, &pages::words("The device is logged in. You can close this page."))
     } else {
-        let form = pages::people("This code is not known. Let the device log in as", &pages::code_field(""));
+        let form = issuer.form("This code is not known. Let the device log in as", &pages::code_field(""));
         page(StatusCode::BAD_REQUEST, &form)
     }
 }
@@ -175,18 +190,13 @@ async fn token(State(issuer): State<Arc<Shared>>, body: Bytes) -> Response {
                 Some(one) => one.as_str().into(),
                 None => issuer.audiences.clone().into(),
             };
-            match people::tokens(&issuer.url, &issuer.key, &granted, &audience) {
+            let Some(person) = issuer.people.get(granted.person) else { return refused(Refusal::ServerError) };
+            match people::tokens(&issuer.url, &issuer.key, (person, &granted), &audience) {
                 Ok(answer) => json_answer(StatusCode::OK, &answer),
                 Err(_) => refused(Refusal::ServerError),
             }
         }
     }
-}
-
-/// The person whose button was pressed.
-fn chosen(body: &Bytes) -> Option<usize> {
-    let name = fields(&String::from_utf8_lossy(body)).remove("user")?;
-    PEOPLE.iter().position(|person| person.subject == name)
 }
 
 fn refused(refusal: Refusal) -> Response {

@@ -1,6 +1,6 @@
 //! What a browser sees. Everything that comes from outside is escaped.
 
-use super::people::PEOPLE;
+use super::people::Person;
 
 const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
 <title>Test issuer of headgate dev</title><style>body{font:1.1rem system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}\
@@ -9,11 +9,12 @@ input{font:inherit;padding:.5rem}b{color:#b00}</style>";
 const WARNING: &str = "<p><b>For development only.</b> This issuer asks nobody for a password.";
 
 /// A form with one button per person; it is sent to the address of the page.
-pub(super) fn people(heading: &str, before: &str) -> String {
-    let buttons: Vec<String> = PEOPLE
-        .iter()
-        .map(|person| format!("<button name=\"user\" value=\"{}\">{}</button>", person.subject, escape(person.name)))
-        .collect();
+pub(super) fn people(people: &[Person], heading: &str, before: &str) -> String {
+    let button = |person: &Person| {
+        let (subject, claims) = (escape(&person.subject), escape(&person.told()));
+        format!("<button name=\"user\" value=\"{subject}\">{subject}<br><small>{claims}</small></button>")
+    };
+    let buttons: Vec<String> = people.iter().map(button).collect();
     format!("{HEAD}<h1>{}</h1><form method=\"post\">{before}{}</form>{WARNING}", escape(heading), buttons.concat())
 }
 

@@ -42,7 +42,11 @@ impl User {
         format!("user {subject}")
     }
 
-    pub(super) fn from_claims(claims: &Map<String, Value>, rules: &Rules) -> Result<Self, TokenError> {
+    /// The caller that these claims make under the rules. Whether anybody vouches for the claims is asked elsewhere.
+    ///
+    /// # Errors
+    /// [`TokenError`], if the rules refuse them.
+    pub fn from_claims(claims: &Map<String, Value>, rules: &Rules) -> Result<Self, TokenError> {
         let Rules { oidc, id } = rules;
         let subject = claims.get("sub").and_then(Value::as_str).ok_or(TokenError::Subject)?;
         let expires_at = token::expiry(claims).ok_or(TokenError::Expired)?;
