@@ -19,7 +19,7 @@ pub(crate) use authorization_code::{Opener, authorization_code};
 pub(crate) use device::device;
 pub(crate) use provider::{Provider, discover};
 pub(crate) use renewal::{Renewal, revoke};
-pub(crate) use select::newest;
+pub(crate) use select::{SelectError, Wanted, newest};
 pub(crate) use store::{Login, Request, Store, StoreError};
 
 /// Why somebody could not log in, or a login could not be renewed.

@@ -25,4 +25,30 @@ impl ClusterArgs {
     pub(crate) fn is_given(&self) -> bool {
         *self != Self::default()
     }
+
+    /// An endpoint of this cluster and namespace, in the words of a command line.
+    pub(crate) fn words_for(&self, name: &str) -> String {
+        let mut words = name.to_owned();
+        let kubeconfig = self.kubeconfig.as_ref().map(|path| path.display().to_string());
+        let options = [("-n", &self.namespace), ("--context", &self.context), ("--kubeconfig", &kubeconfig)];
+        for (option, value) in options {
+            if let Some(value) = value {
+                words = format!("{words} {option} {value}");
+            }
+        }
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_named_with_the_options_that_were_given_and_no_others() {
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(ClusterArgs::default().words_for("orders"), "orders");
+        let given = ClusterArgs { namespace: text("shop"), context: text("east"), kubeconfig: Some("k.yaml".into()) };
+        assert_eq!(given.words_for("orders"), "orders -n shop --context east --kubeconfig k.yaml");
+    }
 }

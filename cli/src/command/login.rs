@@ -4,7 +4,8 @@ use super::block_on;
 use crate::args::{ClusterArgs, LoginArgs, LogoutArgs, TokenArgs};
 use crate::cluster::Cluster;
 use crate::login::{
-    Http, Login, Opener, Provider, Renewal, Request, Store, authorization_code, device, discover, newest, revoke,
+    Http, Login, Opener, Provider, Renewal, Request, SelectError, Store, Wanted, authorization_code, device, discover,
+    newest, revoke,
 };
 use crate::output::{Output, notice};
 use anyhow::Context as _;
@@ -23,6 +24,8 @@ const OFFLINE: &str = "offline_access";
 struct Target {
     issuer: Option<String>,
     audiences: Vec<String>,
+    /// The endpoint that knows both, in the words of a command line.
+    endpoint: Option<String>,
 }
 
 /// Logs in and keeps the login.
@@ -30,7 +33,7 @@ pub(crate) fn run(args: LoginArgs) -> anyhow::Result<ExitCode> {
     block_on(async move {
         let store = store()?;
         let target = target(Some(&args.target), &args.cluster).await?;
-        let issuer = target.issuer.context("no issuer")?;
+        let issuer = target.issuer.clone().context("no issuer")?;
         let http = Http::new(args.ca_cert.as_deref())?;
         let provider = discover(&http, &issuer).await?;
         let scope = args.scope.clone().unwrap_or_else(|| usual_scope(&provider));
@@ -44,8 +47,7 @@ pub(crate) fn run(args: LoginArgs) -> anyhow::Result<ExitCode> {
         let login = log_in(&http, &provider, request, &args).await?;
         store.save(&login)?;
         tell(&login);
-        let audiences: Vec<&str> = target.audiences.iter().map(String::as_str).collect();
-        if let Err(problem) = newest(vec![login], Some(&provider.issuer), &audiences) {
+        if let Err(problem) = chosen(vec![login], &target) {
             notice(format_args!("warning: {problem}"));
         }
         Ok(ExitCode::SUCCESS)
@@ -102,28 +104,34 @@ async fn log_in(http: &Http, provider: &Provider, request: Request, args: &Login
 
 async fn find(store: &Store, target: Option<&str>, cluster: &ClusterArgs) -> anyhow::Result<Login> {
     let target = self::target(target, cluster).await?;
+    Ok(chosen(store.logins()?, &target)?)
+}
+
+fn chosen(logins: Vec<Login>, target: &Target) -> Result<Login, SelectError> {
     let audiences: Vec<&str> = target.audiences.iter().map(String::as_str).collect();
-    Ok(newest(store.logins()?, target.issuer.as_deref(), &audiences)?)
+    let (issuer, words) = (target.issuer.as_deref(), target.endpoint.as_deref());
+    newest(logins, Wanted { issuer, audiences: &audiences, words })
 }
 
 /// An address is an issuer; a name is a StreamEndpoint, which knows both.
 async fn target(target: Option<&str>, cluster: &ClusterArgs) -> anyhow::Result<Target> {
     match target {
         None => Ok(Target::default()),
-        Some(url) if url.contains("://") => Ok(Target { issuer: Some(url.to_owned()), audiences: Vec::new() }),
+        Some(url) if url.contains("://") => Ok(Target { issuer: Some(url.to_owned()), ..Target::default() }),
         Some(name) => {
             let endpoint = Cluster::connect(cluster).await?.endpoint(name).await?;
             let oidc = endpoint.spec.auth.oidc.as_ref();
-            of_endpoint(oidc).with_context(|| format!("{name} takes no tokens of a provider for people"))
+            let target = of_endpoint(oidc, cluster.words_for(name));
+            target.with_context(|| format!("{name} takes no tokens of a provider for people"))
         }
     }
 }
 
-fn of_endpoint(oidc: Option<&Oidc>) -> Option<Target> {
+fn of_endpoint(oidc: Option<&Oidc>, words: String) -> Option<Target> {
     let oidc = oidc?;
     let issuer = oidc.issuer_url.as_ref()?.to_string();
     let audiences = oidc.audiences.iter().map(|audience| audience.as_str().to_owned()).collect();
-    Some(Target { issuer: Some(issuer), audiences })
+    Some(Target { issuer: Some(issuer), audiences, endpoint: Some(words) })
 }
 
 fn usual_scope(provider: &Provider) -> String {
@@ -152,7 +160,9 @@ mod tests {
         let expected = Target {
             issuer: Some("https://id.example.com".to_owned()),
             audiences: vec!["orders".to_owned(), "shop".to_owned()],
+            endpoint: Some("orders -n shop".to_owned()),
         };
+        let of_endpoint = |oidc| of_endpoint(oidc, "orders -n shop".to_owned());
         assert_eq!(of_endpoint(Some(&of_people)), Some(expected));
         let of_services = oidc(json!({ "kubernetes": {}, "audiences": ["orders"] }));
         assert_eq!((of_endpoint(Some(&of_services)), of_endpoint(None)), (None, None));

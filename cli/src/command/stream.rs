@@ -153,7 +153,7 @@ async fn anywhere(args: &StreamArgs) -> Result<Found, Failure> {
 fn of_server(args: &StreamArgs, server: &str) -> Result<Found, Failure> {
     let address = resolve(args.target.as_deref(), server, &query(args)).map_err(usage)?;
     let issuer = args.access.issuer.as_deref();
-    let renewal = issuer.map(|issuer| login_at(&args.access, &logins()?, issuer, &[])).transpose()?;
+    let renewal = issuer.map(|issuer| login_at(&args.access, &logins()?, issuer)).transpose()?;
     let credential = if renewal.is_some() { Credential::Anonymous } else { given(args)? };
     Ok(Found { address, route: Route::Direct, credential, renewal })
 }
@@ -171,7 +171,7 @@ async fn of_cluster(args: &StreamArgs, cluster: &Cluster) -> Result<Found, Failu
     let named = args.key_name.is_some() || args.access.issuer.is_some();
     let explicit = if named { Credential::Anonymous } else { given(args)? };
     let decided = explicit != Credential::Anonymous || args.access.anonymous || args.key_name.is_some();
-    let renewal = if decided { None } else { login_for(&args.access, &logins()?, &endpoint)? };
+    let renewal = if decided { None } else { login_for(&args.access, &logins()?, (&endpoint, &args.cluster))? };
     let credential = if explicit != Credential::Anonymous || args.access.anonymous || renewal.is_some() {
         explicit
     } else {

@@ -1,12 +1,13 @@
 //! Which stored login a stream is opened with, if any.
 
 use super::usage;
-use crate::args::AccessArgs;
-use crate::login::{Http, Renewal, Store, newest};
+use crate::args::{AccessArgs, ClusterArgs};
+use crate::login::{Http, Renewal, Store, Wanted, newest};
 use crate::stream::{Failure, FailureKind};
 use headgate_crds::StreamEndpoint;
 use headgate_crds::types::Audience;
 use headgate_crds::v1alpha1::AuthMode;
+use kube::ResourceExt as _;
 
 /// Where this user's logins are.
 pub(super) fn logins() -> Result<Store, Failure> {
@@ -18,17 +19,22 @@ pub(super) fn logins() -> Result<Store, Failure> {
 pub(super) fn login_for(
     access: &AccessArgs,
     store: &Store,
-    endpoint: &StreamEndpoint,
+    (endpoint, cluster): (&StreamEndpoint, &ClusterArgs),
 ) -> Result<Option<Renewal>, Failure> {
     let oidc = endpoint.spec.auth.oidc.as_ref();
     let own = oidc.and_then(|oidc| oidc.issuer_url.as_ref()).map(ToString::to_string);
     let audiences = oidc.map_or(&[][..], |oidc| &oidc.audiences);
     let audiences: Vec<&str> = audiences.iter().map(Audience::as_str).collect();
     match (access.issuer.as_deref(), own) {
-        (Some(issuer), _) => login_at(access, store, issuer, &audiences).map(Some),
+        (Some(issuer), _) => {
+            let wanted = Wanted { issuer: Some(issuer), audiences: &audiences, words: None };
+            login_of(access, store, wanted).map(Some)
+        }
         (None, Some(issuer)) => {
             let only_tokens = endpoint.spec.auth.mode == AuthMode::Oidc && !endpoint.spec.public_access.anonymous;
-            match login_at(access, store, &issuer, &audiences) {
+            let words = cluster.words_for(&endpoint.name_any());
+            let wanted = Wanted { issuer: Some(&issuer), audiences: &audiences, words: Some(&words) };
+            match login_of(access, store, wanted) {
                 Err(failure) if failure.kind == FailureKind::Refused && !only_tokens => Ok(None),
                 outcome => outcome.map(Some),
             }
@@ -37,14 +43,13 @@ pub(super) fn login_for(
     }
 }
 
-/// The login at an issuer for one of these audiences.
-pub(super) fn login_at(
-    access: &AccessArgs,
-    store: &Store,
-    issuer: &str,
-    audiences: &[&str],
-) -> Result<Renewal, Failure> {
-    let login = newest(store.logins().map_err(usage)?, Some(issuer), audiences);
+/// The login at an issuer, whatever its token is for.
+pub(super) fn login_at(access: &AccessArgs, store: &Store, issuer: &str) -> Result<Renewal, Failure> {
+    login_of(access, store, Wanted { issuer: Some(issuer), ..Wanted::default() })
+}
+
+fn login_of(access: &AccessArgs, store: &Store, wanted: Wanted<'_>) -> Result<Renewal, Failure> {
+    let login = newest(store.logins().map_err(usage)?, wanted);
     let login = login.map_err(|error| Failure { kind: FailureKind::Refused, message: error.to_string() })?;
     let http = Http::new(access.ca_cert.as_deref()).map_err(usage)?;
     Ok(Renewal::new(http, store.clone(), login))
@@ -104,7 +109,7 @@ mod tests {
         let (_folder, store) = store();
         log_in(&store, "orders");
         for mode in ["OIDC", "ApiKeyOrOIDC"] {
-            let renewal = login_for(&access(""), &store, &endpoint(mode)).unwrap().unwrap();
+            let renewal = login_for(&access(""), &store, (&endpoint(mode), &ClusterArgs::default())).unwrap().unwrap();
             assert_eq!(renewal.login().request.issuer, ISSUER);
         }
     }
@@ -112,19 +117,23 @@ mod tests {
     #[test]
     fn without_a_login_a_key_will_do_where_one_is_taken_and_else_the_command_to_log_in_is_named() {
         let (_folder, store) = store();
-        assert!(login_for(&access(""), &store, &endpoint("ApiKeyOrOIDC")).unwrap().is_none());
-        let failure = login_for(&access(""), &store, &endpoint("OIDC")).unwrap_err();
-        assert_eq!(failure.kind, FailureKind::Refused);
-        assert_eq!(failure.message, format!("nobody is logged in at {ISSUER}: run headgate login {ISSUER}"));
+        assert!(
+            login_for(&access(""), &store, (&endpoint("ApiKeyOrOIDC"), &ClusterArgs::default())).unwrap().is_none()
+        );
+        let of_shop = ClusterArgs { namespace: Some("shop".to_owned()), ..ClusterArgs::default() };
+        let refused = || login_for(&access(""), &store, (&endpoint("OIDC"), &of_shop)).unwrap_err();
+        assert_eq!(refused().kind, FailureKind::Refused);
+        let expected = format!("nobody is logged in at {ISSUER}: run headgate login orders -n shop");
+        assert_eq!(refused().message, expected);
         log_in(&store, "another");
-        let failure = login_for(&access(""), &store, &endpoint("OIDC")).unwrap_err();
-        assert!(failure.message.contains("--audience"), "{}", failure.message);
+        assert!(refused().message.ends_with("login orders -n shop with --audience or --resource"));
     }
 
     #[test]
     fn an_issuer_that_was_named_must_have_a_login() {
         let (_folder, store) = store();
         let named = access(" --issuer https://other.example.com");
-        assert!(login_for(&named, &store, &endpoint("ApiKeyOrOIDC")).is_err());
+        let failure = login_for(&named, &store, (&endpoint("ApiKeyOrOIDC"), &ClusterArgs::default())).unwrap_err();
+        assert!(failure.message.ends_with("run headgate login https://other.example.com"), "{}", failure.message);
     }
 }
