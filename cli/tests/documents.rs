@@ -109,8 +109,15 @@ fn the_sample_cursors_are_cursors() {
 
 #[test]
 fn the_readme_stays_short_and_its_links_lead_somewhere() {
-    let guides =
-        ["docs/cli.md", "docs/install.md", "docs/operations.md", "docs/quickstart.md", "docs/wire-protocol.md"];
+    let guides = [
+        "docs/cli.md",
+        "docs/install.md",
+        "docs/operations.md",
+        "docs/quickstart.md",
+        "docs/security.md",
+        "docs/tokens.md",
+        "docs/wire-protocol.md",
+    ];
     for path in guides.into_iter().chain(["README.md"]) {
         let text = document(path);
         assert!(path != "README.md" || text.lines().count() < 150);
