@@ -154,6 +154,9 @@ words! {
     /// The topic does not exist.
     TopicNotFound => "Create the topic, or correct spec.topic.",
 
+    /// Gateways have no keys of the identity provider, so that they cannot check tokens.
+    ProviderUnavailable => "Check auth.oidc.issuerURL, auth.oidc.caSecretRef and the network policies between the gateway pods and the provider.",
+
     /// Every key is issued.
     KeysIssued => "Nothing to do.",
     /// The mode has no keys.

@@ -150,7 +150,7 @@ impl Authenticator {
         let rules = self.policy.load().rules.clone()?;
         Some(serde_json::json!({
             "issuer": rules.oidc.issuer_url, "usable": self.signing_keys.is_usable(&rules),
-            "problem": self.signing_keys.problem(&rules),
+            "problem": self.signing_keys.problem(),
         }))
     }
 

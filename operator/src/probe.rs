@@ -1,4 +1,4 @@
-//! Asks gateway pods how they stand with Kafka, which nobody else in the cluster knows.
+//! Asks gateway pods how they stand with Kafka and the identity provider, which nobody else in the cluster knows.
 //!
 //! Owns the request to a pod's admin port and every bound on it: a pod answers soon and shortly, or has not answered. Must
 //! never send anything secret, follow what an answer says, or fail a reconcile: a pod that does not answer is data.
@@ -51,9 +51,15 @@ pub struct PodReport {
     pub kafka_state: String,
     /// The Kafka client's words, if something is wrong.
     pub kafka_reason: Option<String>,
+    /// Why no token can be checked: the gateway's words about the provider. Absent while tokens can be checked, or none
+    /// are accepted.
+    pub provider_problem: Option<String>,
     /// Clients that are connected.
     pub connections: u64,
 }
+
+/// The state of Kafka that a pod told, and whether it lacks the provider's keys.
+pub type PodState = (String, bool);
 
 /// A pod that did not tell its state.
 #[derive(Debug, thiserror::Error)]
@@ -94,8 +100,16 @@ struct Answer {
 struct Stream {
     app: String,
     kafka: Kafka,
+    oidc: Option<Provider>,
     #[serde(default)]
     connections: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Provider {
+    /// Keys from before go on while the provider is away.
+    usable: bool,
+    problem: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,11 +135,18 @@ impl PodReport {
     pub fn parse(body: &[u8], app: &str) -> Option<Self> {
         let answer: Answer = serde_json::from_slice(body).ok()?;
         let stream = answer.streams.into_iter().find(|stream| stream.app == app)?;
+        let provider_problem = stream.oidc.filter(|provider| !provider.usable).and_then(|provider| provider.problem);
         Some(Self {
             kafka_state: shorten(stream.kafka.state),
             kafka_reason: stream.kafka.reason.map(shorten),
+            provider_problem: provider_problem.map(shorten),
             connections: stream.connections,
         })
+    }
+
+    /// What matters to somebody who asks whether anything has changed.
+    pub fn state(&self) -> PodState {
+        (self.kafka_state.clone(), self.provider_problem.is_some())
     }
 }
 
@@ -146,9 +167,27 @@ mod tests {
 
     #[test]
     fn the_status_of_a_gateway_is_understood() {
-        let report = PodReport::parse(ANSWER.as_bytes(), "orders").unwrap();
-        let reason = Some("unknown topic".to_owned());
-        assert_eq!(report, PodReport { kafka_state: "TopicNotFound".to_owned(), kafka_reason: reason, connections: 7 });
+        let told = PodReport::parse(ANSWER.as_bytes(), "orders").unwrap();
+        let (kafka_state, kafka_reason) = ("TopicNotFound".to_owned(), Some("unknown topic".to_owned()));
+        assert_eq!(told, PodReport { kafka_state, kafka_reason, provider_problem: None, connections: 7 });
+    }
+
+    #[test]
+    fn a_provider_is_a_problem_only_where_it_was_asked_in_vain_and_no_keys_are_left() {
+        for (provider, problem) in [
+            (r#"{"usable": false, "problem": "refused"}"#, Some("refused")),
+            (r#"{"usable": false, "problem": null}"#, None),
+            (r#"{"usable": true, "problem": "refused"}"#, None),
+            ("null", None),
+        ] {
+            let answer = ANSWER.replace("\"connections\"", &format!("\"oidc\": {provider}, \"connections\""));
+            let report = PodReport::parse(answer.as_bytes(), "orders").unwrap();
+            assert_eq!(
+                (report.provider_problem.as_deref(), report.state().1),
+                (problem, problem.is_some()),
+                "{provider}"
+            );
+        }
     }
 
     #[test]

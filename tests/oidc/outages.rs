@@ -117,10 +117,7 @@ async fn a_provider_that_answers_badly_is_a_reason_and_no_harm_and_is_used_once_
         issuer.behave(document, behaviour);
         let stage = Stage::unready(issuer.url()).await?;
         let reason = eventually("the reason", SOON, async || {
-            stage
-                .provider()
-                .await
-                .is_ok_and(|report| report["problem"].as_str().is_some_and(|text| !text.contains("has not been asked")))
+            stage.provider().await.is_ok_and(|report| report["problem"].is_string())
         });
         reason.await.with_context(|| what.clone())?;
         assert_eq!(stage.provider().await?["usable"], false, "{what}");

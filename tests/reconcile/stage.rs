@@ -62,7 +62,7 @@ impl Pods {
 }
 
 fn report(kafka_state: &str, connections: u64) -> PodReport {
-    PodReport { kafka_state: kafka_state.to_owned(), kafka_reason: None, connections }
+    PodReport { kafka_state: kafka_state.to_owned(), kafka_reason: None, provider_problem: None, connections }
 }
 
 impl Stage {

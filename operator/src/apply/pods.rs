@@ -43,7 +43,8 @@ mod tests {
     use serde_json::json;
 
     fn pod(connections: u64) -> GatewayPod {
-        let report = PodReport { kafka_state: "Reading".to_owned(), kafka_reason: None, connections };
+        let report =
+            PodReport { kafka_state: "Reading".to_owned(), kafka_reason: None, provider_problem: None, connections };
         GatewayPod {
             name: "orders-gateway-1".to_owned(),
             uid: "1".to_owned(),

@@ -1,12 +1,12 @@
-//! Notices when a gateway pod's view of Kafka changes, which no watch can show: pods go on serving while the brokers are
-//! away, so that nothing about them changes in the API server.
+//! Notices when a gateway pod's view of Kafka or of the identity provider changes, which no watch can show: pods go on
+//! serving while those are away, so that nothing about them changes in the API server.
 //!
 //! Owns what each pod said last. Asks the pods only, never the API server, so that it costs the cluster nothing. Must
 //! never write or judge anything: it only names endpoints that have to be looked at.
 
 use super::Context;
 use crate::dereference::{MAX_ASKED, ask};
-use crate::probe::GatewayPod;
+use crate::probe::{GatewayPod, PodReport, PodState};
 use futures_util::{Stream, StreamExt as _, stream};
 use headgate_crds::StreamEndpoint;
 use kube::ResourceExt as _;
@@ -37,14 +37,14 @@ struct Key {
 #[derive(Debug, Clone)]
 struct Pulse {
     app: String,
-    /// Where each pod is asked, and the state of Kafka that it told.
-    pods: Vec<(SocketAddr, Option<String>)>,
+    /// Where each pod is asked, and what it told.
+    pods: Vec<(SocketAddr, Option<PodState>)>,
 }
 
 impl Pulses {
     /// What a reconcile has just learned from the pods of the endpoint.
     pub(crate) fn remember(&self, endpoint: &StreamEndpoint, pods: &[GatewayPod]) {
-        let told = |pod: &GatewayPod| Some((pod.admin?, pod.report.as_ref().map(|report| report.kafka_state.clone())));
+        let told = |pod: &GatewayPod| Some((pod.admin?, pod.report.as_ref().map(PodReport::state)));
         let pods: Vec<_> = pods.iter().filter(|pod| !pod.terminating).filter_map(told).collect();
         let key = Key { namespace: endpoint.namespace().unwrap_or_default(), name: endpoint.name_any() };
         let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,7 +88,7 @@ async fn changed(context: &Context, namespace: Option<&str>) -> Vec<ObjectRef<De
     let differs = async |(key, pulse): (Key, Pulse)| {
         for (address, told) in pulse.pods {
             let report = ask(context, address, &pulse.app).await;
-            if report.map(|report| report.kafka_state) != told {
+            if report.as_ref().map(PodReport::state) != told {
                 return Some(ObjectRef::new(&key.name).within(&key.namespace));
             }
         }
@@ -110,7 +110,12 @@ mod tests {
 
     impl Probe for Says {
         fn ask<'a>(&'a self, address: SocketAddr, _: &'a str) -> Asked<'a> {
-            let report = |state: &str| PodReport { kafka_state: state.to_owned(), kafka_reason: None, connections: 0 };
+            let report = |state: &str| PodReport {
+                kafka_state: state.to_owned(),
+                kafka_reason: None,
+                provider_problem: None,
+                connections: 0,
+            };
             let answer = self.0.map(report).ok_or(ProbeError::Timeout(address));
             Box::pin(std::future::ready(answer))
         }
@@ -139,7 +144,12 @@ mod tests {
             deletion_cost: None,
             waiting: None,
             admin: Some(([127, 0, 0, 1], 9090).into()),
-            report: Some(PodReport { kafka_state: state.to_owned(), kafka_reason: None, connections: 0 }),
+            report: Some(PodReport {
+                kafka_state: state.to_owned(),
+                kafka_reason: None,
+                provider_problem: None,
+                connections: 0,
+            }),
         };
         context.pulses.remember(&endpoint, &[pod]);
     }

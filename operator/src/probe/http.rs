@@ -101,7 +101,10 @@ mod tests {
     async fn a_pod_tells_its_state() {
         let body = r#"{"streams": [{"app": "orders", "kafka": {"state": "Reading"}, "connections": 2}]}"#;
         let report = HttpProbe::default().ask(pod(Some(ok(body))).await, "orders").await.unwrap();
-        assert_eq!(report, PodReport { kafka_state: "Reading".to_owned(), kafka_reason: None, connections: 2 });
+        assert_eq!(
+            report,
+            PodReport { kafka_state: "Reading".to_owned(), kafka_reason: None, provider_problem: None, connections: 2 }
+        );
     }
 
     #[tokio::test]

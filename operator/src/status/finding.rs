@@ -3,9 +3,15 @@
 //! Owns the form of messages: sentences, with the remedy of the reason at the end, within what a condition may hold.
 
 use headgate_crds::reasons::Reason;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// Longest message of a condition that we write, in characters. The API allows 32768.
 pub(super) const MAX_MESSAGE_LENGTH: usize = 2048;
+
+/// Between our sentence and a pod's.
+const SAYS: &str = " A gateway pod says: ";
+/// Longest part of a pod's words that is kept, in characters.
+const MAX_DETAIL_LENGTH: usize = 512;
 
 /// Status of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,9 +61,26 @@ impl Finding {
         Self::new(Truth::Unknown, reason, with_remedy(&message.into(), reason))
     }
 
+    /// Adds the words of a gateway pod. They differ from try to try, which must not change a status that is otherwise the
+    /// same: words of the condition as it was stay.
+    pub(super) fn said_by_a_pod(mut self, detail: Option<&str>, old: Option<&Condition>) -> Self {
+        let Some(detail) = detail.filter(|detail| !detail.is_empty()) else { return self };
+        self.message.push_str(SAYS);
+        match old.filter(|old| old.reason == self.reason.as_str() && old.message.starts_with(&self.message)) {
+            Some(old) => self.message.clone_from(&old.message),
+            None => self.message.push_str(&one_line(detail)),
+        }
+        self
+    }
+
     fn new(truth: Truth, reason: Reason, message: String) -> Self {
         Self { truth, reason, message: shorten(message, MAX_MESSAGE_LENGTH) }
     }
+}
+
+fn one_line(detail: &str) -> String {
+    let line: String = detail.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    sentence(&shorten(line, MAX_DETAIL_LENGTH))
 }
 
 /// A sentence and what to do about it.

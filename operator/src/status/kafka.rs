@@ -1,17 +1,11 @@
 //! `KafkaReady`: the topic exists and can be read, as the gateway pods say.
-//!
-//! Must never let the words of a Kafka client, which differ from try to try, change a status that is otherwise the same.
 
 use super::condition;
-use super::finding::{Finding, Truth, sentence, shorten};
+use super::finding::{Finding, Truth};
 use super::view::View;
 use crate::probe::{GatewayPod, PodReport};
 use headgate_crds::reasons::{ConditionType, Reason};
 
-/// Between our sentence and the client library's.
-const SAYS: &str = " A gateway pod says: ";
-/// Longest part of the client library's words that is kept, in characters.
-const MAX_DETAIL_LENGTH: usize = 512;
 /// What the client library says where TLS is what fails. Names of protocols, which have `ssl` in them, are lower-case.
 const SIGNS_OF_TLS: [&str; 3] = ["SSL handshake", "SSL routines", "certificate"];
 
@@ -95,19 +89,6 @@ fn failing(view: &View<'_>, reason: Reason, report: &PodReport, topic: &str) -> 
         Reason::TlsFailed => format!("The TLS connection to the brokers of topic {topic} fails"),
         _ => format!("No broker of topic {topic} can be reached"),
     };
-    let mut finding = Finding::no(reason, what);
-    let Some(detail) = report.kafka_reason.as_deref().filter(|detail| !detail.is_empty()) else { return finding };
-    finding.message.push_str(SAYS);
     let old = condition(view.old, ConditionType::KafkaReady);
-    match old.filter(|old| old.reason == reason.as_str() && old.message.starts_with(&finding.message)) {
-        Some(old) => finding.message.clone_from(&old.message),
-        None => finding.message.push_str(&clean(detail)),
-    }
-    finding
-}
-
-/// One line of bounded length.
-fn clean(detail: &str) -> String {
-    let line: String = detail.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    sentence(&shorten(line, MAX_DETAIL_LENGTH))
+    Finding::no(reason, what).said_by_a_pod(report.kafka_reason.as_deref(), old)
 }

@@ -3,23 +3,24 @@
 //! Owns which of several findings is the one to act on: causes come before what they cause. Follows kstatus: `Stalled`
 //! means that waiting is useless, `Reconciling` that it is not over.
 
-use super::Outcome;
 use super::available;
 use super::finding::{Finding, Truth, capitalized, sentence};
 use super::rollout::Rollout;
 use super::view::View;
+use super::{Outcome, condition};
 use headgate_crds::reasons::{ConditionType, Reason};
-use headgate_crds::v1alpha1::KeyState;
+use headgate_crds::v1alpha1::{AuthMode, KeyState};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 type Findings = [(ConditionType, Finding); 4];
 
 /// What keeps clients from connecting, the first that finds something.
-const CHAIN: [fn(&View<'_>, &Findings) -> Option<Finding>; 8] = [
+const CHAIN: [fn(&View<'_>, &Findings) -> Option<Finding>; 9] = [
     not_applied,
     stopped,
-    // Pods do not become ready without Kafka, and then Kafka is what to look at.
+    // Pods do not become ready without Kafka or the keys for tokens, and then that is what to look at.
     kafka_fails,
+    tokens_cannot_be_checked,
     too_few_pods,
     not_rolled_out,
     not_begun,
@@ -97,6 +98,17 @@ fn stopped(view: &View<'_>, findings: &Findings) -> Option<Finding> {
 
 fn kafka_fails(_: &View<'_>, findings: &Findings) -> Option<Finding> {
     failing(findings, ConditionType::KafkaReady)
+}
+
+/// Where keys are accepted too, they go on without a provider.
+fn tokens_cannot_be_checked(view: &View<'_>, _: &Findings) -> Option<Finding> {
+    let spec = &view.observation.object.spec;
+    let pods = view.pods();
+    let problems = pods.iter().filter_map(|pod| Some(pod.report.as_ref()?.provider_problem.as_deref()));
+    let problem = problems.reduce(Option::and).flatten().filter(|_| spec.auth.mode == AuthMode::Oidc)?;
+    let what = "The gateway pods cannot check tokens, because they have no keys of the identity provider";
+    let old = condition(view.old, ConditionType::Ready);
+    Some(Finding::no(Reason::ProviderUnavailable, what).said_by_a_pod(Some(problem), old))
 }
 
 fn too_few_pods(_: &View<'_>, findings: &Findings) -> Option<Finding> {

@@ -3,6 +3,7 @@
 mod fixture;
 
 use super::*;
+use crate::probe::PodReport;
 use fixture::{Scene, pod, report, words};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
@@ -189,6 +190,33 @@ fn other_words_of_the_kafka_client_about_the_same_thing_change_nothing() {
     assert!(!differs(Some(&first), &scene.applied()));
     scene.pods = vec![report(pod("a"), "AuthenticationFailed", Some("x"))];
     assert!(differs(Some(&first), &scene.applied()));
+}
+
+#[test]
+fn an_endpoint_whose_gateways_lack_the_keys_of_the_provider_says_so_where_only_tokens_are_accepted() {
+    let oidc = json!({ "issuerURL": "https://id.example.com", "audiences": ["orders"] });
+    let waits = |pod: GatewayPod, problem: &str| {
+        let pod = report(pod, "Reading", None);
+        let told = pod.report.map(|told| PodReport { provider_problem: Some(problem.to_owned()), ..told });
+        GatewayPod { report: told, ..pod }
+    };
+    for (mode, ready) in [("OIDC", "Ready=False ProviderUnavailable"), ("ApiKeyOrOIDC", "Ready=True Serving")] {
+        let mut scene = Scene::new(&json!({ "auth": { "mode": mode, "oidc": oidc } }));
+        scene.pods = vec![waits(pod("a"), "refused"), waits(pod("b"), "refused")];
+        assert_eq!(words(&scene.applied())[0], ready);
+    }
+    let mut scene = Scene::new(&json!({ "auth": { "mode": "OIDC", "oidc": oidc } }));
+    scene.deployment = deployment([1, 1, 0], ["Progressing", "True", "ReplicaSetUpdated", ""]);
+    scene.pods = vec![fixture::unready(waits(pod("a"), "https://id.example.com cannot be reached: refused"))];
+    let first = scene.applied();
+    assert_eq!(words(&first)[0], "Ready=False ProviderUnavailable");
+    assert!(first.conditions[0].message.ends_with("cannot be reached: refused."), "{}", first.conditions[0].message);
+    scene.object.status = Some(first.clone());
+    scene.pods = vec![fixture::unready(waits(pod("a"), "https://id.example.com did not answer within 5s"))];
+    assert!(!differs(Some(&first), &scene.applied()));
+    // One of them can, so that clients can connect.
+    scene.pods.push(report(pod("b"), "Reading", None));
+    assert_eq!(words(&scene.applied())[0], "Ready=False RolloutInProgress");
 }
 
 #[test]

@@ -85,14 +85,10 @@ impl KeyStore {
         newer()
     }
 
-    /// Why there are no keys, or why they are no longer refreshed. `None` while all is well.
-    pub fn problem(&self, rules: &Rules) -> Option<String> {
-        let attempts = self.attempts.borrow();
-        match (&attempts.error, self.is_usable(rules)) {
-            (Some(error), _) => Some(error.to_string()),
-            (None, false) => Some("the provider has not been asked yet".to_owned()),
-            (None, true) => None,
-        }
+    /// Why there are no keys, or why they are no longer refreshed. `None` while all is well, and until the provider has
+    /// been asked.
+    pub fn problem(&self) -> Option<String> {
+        self.attempts.borrow().error.as_ref().map(ToString::to_string)
     }
 
     /// True if tokens can be checked now.

@@ -59,7 +59,12 @@ pub(super) fn unready(pod: GatewayPod) -> GatewayPod {
 }
 
 pub(super) fn report(pod: GatewayPod, state: &str, reason: Option<&str>) -> GatewayPod {
-    let report = PodReport { kafka_state: state.to_owned(), kafka_reason: reason.map(str::to_owned), connections: 0 };
+    let report = PodReport {
+        kafka_state: state.to_owned(),
+        kafka_reason: reason.map(str::to_owned),
+        provider_problem: None,
+        connections: 0,
+    };
     GatewayPod { report: Some(report), ..pod }
 }
 
