@@ -40,6 +40,18 @@ impl Person<'_> {
         Ok(headgate.stdout().join("\n"))
     }
 
+    /// Waits until `headgate why` names this reason and has these words.
+    async fn is_told(&self, reason: &str, words: &str) -> Result<()> {
+        let told = async || {
+            let mut why = self.start(&["why", "orders"])?;
+            why.exit(PATIENCE).await?;
+            let said = why.stdout().join("\n");
+            ensure!(said.contains(reason) && said.contains(words), "{said}");
+            Ok(())
+        };
+        eventually_ok("a reason", PATIENCE, told).await
+    }
+
     /// Logs in to the endpoint as this user of its provider, with a code on another device.
     async fn log_in(&self, user: &str, authority: (&str, &str)) -> Result<()> {
         let (authority, file) = authority;
@@ -62,7 +74,8 @@ impl Person<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_knows_the_name_of_an_endpoint_logs_in_at_its_provider_and_streams() -> Result<()> {
+async fn whoever_knows_the_name_of_an_endpoint_logs_in_at_its_provider_and_streams_once_gateways_trust_it() -> Result<()>
+{
     let stage = Stage::shared().await?;
     let topic = stage.topic(1).await?;
     let host = stage.cluster.host().await?;
@@ -79,14 +92,17 @@ async fn whoever_knows_the_name_of_an_endpoint_logs_in_at_its_provider_and_strea
             "stringData": { "ca.crt": authority.certificate() },
         });
         stage.cluster.apply(&secret.to_string()).await?;
-        let oidc = json!({
-            "issuerURL": provider.issuer(), "audiences": [AUDIENCE], "caSecretRef": { "name": "provider-ca" },
+        let mut oidc = json!({
+            "issuerURL": provider.issuer(), "audiences": [AUDIENCE],
             "required": [{ "claim": "realm_access.roles", "values": ["viewer"] }],
         });
         stage.apply(namespace, &topic, json!({ "auth": { "mode": "OIDC", "oidc": oidc } })).await?;
+        let person = Person { stage, namespace, home: home.path() };
+        person.is_told("ProviderUnavailable", &provider.issuer()).await?;
+        oidc["caSecretRef"] = json!({ "name": "provider-ca" });
+        stage.apply(namespace, &topic, json!({ "auth": { "mode": "OIDC", "oidc": oidc } })).await?;
         stage.ready(namespace).await?;
         stage.produce(&topic, 0..1, 1).await?;
-        let person = Person { stage, namespace, home: home.path() };
         let stream = ["stream", "orders", "--from=earliest", "--count=1", "-o", "raw"];
 
         person.log_in("alice", (&authority.certificate(), &file)).await?;
