@@ -234,6 +234,24 @@ fn a_client_that_changes_to_the_filter_that_it_has_takes_nothing_from_the_others
     world.assert_everybody_is_up_to_date();
 }
 
+/// A ping may be all that the log still holds for it.
+#[test]
+fn a_client_that_was_moved_ahead_is_told_so_before_anything_of_its_next_filter() {
+    for bytes in 1..300 {
+        let mut world = World::new(1200, 1000, SlowClient::LatestOnly, 1);
+        world.connect_latest(false);
+        world.connect_latest(false);
+        world.turn(2);
+        world.topic.produce(0, 30, bytes);
+        world.read_live(30);
+        world.tick(1000);
+        world.change_filter(0, false);
+        world.topic.produce(0, 3, 1);
+        world.settle();
+        world.assert_everybody_is_up_to_date();
+    }
+}
+
 /// With rows of their own, views are as many as clients: a turn of the loop for each would cost more than its write.
 #[test]
 fn one_turn_serves_the_clients_of_several_views() {

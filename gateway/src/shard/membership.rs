@@ -258,13 +258,16 @@ impl<S: ClientSocket> Shard<S> {
     /// Moves a client to the view of its new filter, if it stands at an exact position: while it catches up, or once it
     /// has everything that its view has shown. Until then, this is tried again after each write.
     pub(super) fn change_filter(&mut self, index: usize) {
-        let Some(client) = self.clients.get_mut(index).filter(|client| !client.is_closing()) else { return };
-        let view = &self.views[client.view];
+        let Some(client) = self.clients.get(index).filter(|client| !client.is_closing()) else { return };
         let position = match &client.state {
             State::CatchingUp(catch_up) => catch_up.position.clone(),
-            _ if client.at == view.log.head() => self.recent.head().clone(),
+            _ if client.at == self.views[client.view].log.head() => self.recent.head().clone(),
             _ => return,
         };
+        // What it missed comes before anything of its new filter.
+        self.write_skipped(index);
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let view = &self.views[client.view];
         let Some(own) = client.next_filters.take() else { return };
         let filters = client.enforced.iter().cloned().chain(own).collect();
         let spec = ViewSpec::new(filters, view.spec.key.clone(), view.spec.encoding);
