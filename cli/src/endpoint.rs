@@ -8,6 +8,7 @@ use headgate_crds::lint::{self, check_manifest, with_defaults};
 use headgate_crds::types::{BootstrapServers, Text as _};
 use headgate_operator::model::Endpoint;
 use headgate_operator::{References, Warning};
+use jiff::Timestamp;
 
 /// Namespace of a manifest that names none, as with `kubectl apply` in a fresh context.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -60,7 +61,7 @@ pub(crate) fn warnings(document: &Document) -> Vec<Warning> {
     if document.kind() != "StreamEndpoint" {
         return Vec::new();
     }
-    parsed(document).map(|endpoint| headgate_operator::warnings(&endpoint.spec)).unwrap_or_default()
+    parsed(document).map(|endpoint| headgate_operator::warnings(&endpoint.spec, Timestamp::now())).unwrap_or_default()
 }
 
 fn parsed(document: &Document) -> Result<StreamEndpoint, String> {

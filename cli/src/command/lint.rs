@@ -79,7 +79,7 @@ impl Report {
                 severity: Severity::Warning,
                 ..Finding::of(document, path.to_owned(), message.to_owned())
             };
-            self.findings.extend(warnings(document).into_iter().map(|found| warning(found.field, found.message)));
+            self.findings.extend(warnings(document).into_iter().map(|found| warning(&found.field, found.message)));
         }
         right
     }

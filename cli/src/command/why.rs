@@ -23,12 +23,13 @@ pub(crate) fn run(args: &EndpointArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(EXIT_UNKNOWN));
         }
     };
-    let explanation = explain(&evidence);
+    let now = Timestamp::now();
+    let explanation = explain(&evidence, now);
     let mut output = Output::stdout();
     match args.output {
         Format::Json => output.line(&serde_json::to_vec(&explanation)?)?,
         Format::Text => {
-            for line in render(&explanation, Timestamp::now()) {
+            for line in render(&explanation, now) {
                 output.line(line.as_bytes())?;
             }
         }

@@ -4,6 +4,7 @@ use super::gather::Evidence;
 use super::pods::{self, PodReport};
 use headgate_crds::StreamEndpoint;
 use headgate_crds::reasons::{ConditionType, Reason};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
@@ -101,7 +102,7 @@ pub(crate) struct EventReport {
 }
 
 /// What the evidence means.
-pub(crate) fn explain(evidence: &Evidence) -> Explanation {
+pub(crate) fn explain(evidence: &Evidence, now: Timestamp) -> Explanation {
     let endpoint = &evidence.endpoint;
     let status = endpoint.status.clone().unwrap_or_default();
     let conditions = conditions(&status.conditions);
@@ -115,7 +116,7 @@ pub(crate) fn explain(evidence: &Evidence) -> Explanation {
         pods: evidence.pods.iter().map(|pod| pods::report(pod, &namespace)).collect(),
         kafka_connection: connection(evidence).filter(|_| !ready),
         events: if ready { Vec::new() } else { events(evidence) },
-        warnings: headgate_operator::warnings(&endpoint.spec).iter().map(ToString::to_string).collect(),
+        warnings: headgate_operator::warnings(&endpoint.spec, now).iter().map(ToString::to_string).collect(),
         unseen: evidence.unseen.clone(),
         name: endpoint.name_any(),
         namespace,

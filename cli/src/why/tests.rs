@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cluster::fake::{self, ApiServer};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 const ENDPOINT: &str = "/apis/headgate.dev/v1alpha1/namespaces/shop/streamendpoints/orders";
@@ -40,9 +41,13 @@ fn server(endpoint: Value) -> ApiServer {
     server
 }
 
+fn now() -> Timestamp {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
 async fn told(server: &ApiServer) -> String {
     let evidence = gather(&server.cluster("shop"), "orders").await.unwrap();
-    render(&explain(&evidence), "2026-11-21T12:00:00Z".parse().unwrap()).join("\n")
+    render(&explain(&evidence, now()), now()).join("\n")
 }
 
 #[tokio::test]
@@ -193,7 +198,7 @@ async fn a_connection_that_is_not_ready_is_told_to_whoever_may_see_it() {
 async fn json_has_everything_that_the_text_has() {
     let server = server(orders(&json!([condition("Ready", "False", "TopicNotFound", "shop.orders does not exist")])));
     let evidence = gather(&server.cluster("shop"), "orders").await.unwrap();
-    let value = serde_json::to_value(explain(&evidence)).unwrap();
+    let value = serde_json::to_value(explain(&evidence, now())).unwrap();
     assert_eq!(value["ready"], false);
     assert_eq!(value["cause"]["reason"], "TopicNotFound");
     assert_eq!(value["conditions"][0]["type"], "Ready");

@@ -80,7 +80,7 @@ use serde::{Deserialize, Serialize};
         .message("anonymous callers never publish, so that nobody could: choose an auth.mode with credentials, or remove stream.publish")
         .field_path(".stream.publish"),
     validation = Rule::new("has(self.stream.publish) || !has(self.auth.apiKeys) || self.auth.apiKeys.all(k, !('Publish' in k.permissions))")
-        .message("a key has the permission Publish, but the stream is read-only: set stream.publish.topic, or remove the permission")
+        .message("a key has the permission Publish, but the stream is read-only: remove the permission, or set stream.publish.topic where gateways offer it")
         .field_path(".auth.apiKeys"),
     validation = Rule::new("!self.publicAccess.anonymous || !has(self.auth.oidc) || !has(self.auth.oidc.filters)")
         .message("auth.oidc.filters limit what a caller sees, but anonymous callers would see everything: set publicAccess.anonymous: false, or remove the filters")

@@ -30,7 +30,7 @@ pub struct Stream {
     /// How long a record may wait for others, so that many leave in one write. 0 sends each at once.
     #[schemars(range(min = 0, max = 1000))]
     pub max_delay_milliseconds: i32,
-    /// Where messages of clients go. Absent: the stream is read-only.
+    /// Where messages of clients go. Absent: the stream is read-only. Gateways of this version take none, and refuse it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publish: Option<Publish>,
 }
