@@ -1,11 +1,12 @@
 //! A connection shows what its newest token allows, under the rules that are in force (W7).
 
+use crate::draining::RealGateway;
 use crate::raw::{Frame, Raw};
 use crate::stage::{HEADGATE, SOON, Stage, bearer, config, rules, with_keys, with_tokens};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use headgate_tests::gateway::{Gateway, write_config};
 use headgate_tests::oidc::hostile::{Behaviour, Document, Issuer};
-use headgate_tests::wait::eventually;
+use headgate_tests::wait::{eventually, eventually_ok};
 use headgate_wire::config::{AuthMode, ClaimFilter, ClaimMatch};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -48,6 +49,34 @@ async fn a_newer_token_that_shows_other_rows_sends_its_client_back_for_them() ->
     assert_eq!(client.closed().await?, (1012, "access changed; connect again".to_owned()));
     let without = issuer.token_of("alice")?;
     assert_eq!(stage.raw().await?.upgrade("/orders", &[("authorization", &bearer(&without))]).await?.status, 403);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_names_whose_claim_is_not_accepted_and_the_client_learns_neither() -> Result<()> {
+    let issuer = Issuer::start().await?;
+    let (_, mut config) = config()?;
+    with_tokens(&mut config, &issuer);
+    let required = vec![ClaimMatch { claim: "tenant".into(), values: vec!["planted-wanted".into()] }];
+    config.auth.oidc.iter_mut().for_each(|oidc| oidc.required.clone_from(&required));
+    // With the level that it has by itself: operators have no other.
+    let gateway = RealGateway::start(&config, &[]).await?;
+    let token = issuer.token(&claims(&issuer, "alice", &json!({ "tenant": "planted-other" })))?;
+    let mut client = Raw::connect(gateway.stream).await?;
+    let headers = [("authorization", &*bearer(&token)), ("connection", "close")];
+    assert_eq!(client.upgrade("/orders", &headers).await?.status, 403);
+    let told = client.body().await?;
+    assert!(!told.contains("tenant") && !told.contains("alice"), "{told}");
+
+    let line = eventually_ok("the refusal to be logged", SOON, async || {
+        let line = gateway.process.stderr().into_iter().find(|line| line.contains("ClaimsNotAccepted"));
+        line.context("not logged yet")
+    });
+    let line = line.await?;
+    let logged: Value = serde_json::from_str(&line)?;
+    let fields = logged.get("fields").unwrap_or(&logged);
+    assert_eq!(fields["principal"], "alice", "{line}");
+    assert!(line.contains("`tenant` (auth.oidc.required) has another value") && !line.contains("planted"), "{line}");
     Ok(())
 }
 

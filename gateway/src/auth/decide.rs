@@ -94,12 +94,13 @@ impl Authenticator {
         self.throttle.check(address, now)?;
         let Some(rules) = self.policy.load().rules.clone() else { return Err(Rejection::unauthorized(&self.realm)) };
         let token = token.expose_secret();
-        let error = match oidc::verify(token, &rules, &self.signing_keys, now).await {
+        let refused = match oidc::verify(token, &rules, &self.signing_keys, now).await {
             Ok(user) => return Ok(Principal::User(user)),
-            Err(error) => error,
+            Err(refused) => refused,
         };
-        tracing::info!(%address, reason = error.word(), %error, "authentication failed");
-        match error {
+        let (reason, principal) = (refused.error.word(), refused.subject());
+        tracing::info!(%address, reason, principal, error = %refused, "authentication failed");
+        match refused.error {
             TokenError::NoKeys => {
                 let message = "tokens cannot be checked at the moment: the provider does not answer; try again";
                 return Err(Rejection::new(RejectionKind::Unavailable, message));
@@ -157,8 +158,9 @@ impl Authenticator {
         let Principal::User(held) = held else { return Err(RefreshError::NotAToken) };
         let Some(rules) = self.policy.load().rules.clone() else { return Err(RefreshError::Refused) };
         let outcome = oidc::verify(token, &rules, &self.signing_keys, now).await;
-        let user = outcome.map_err(|error| {
-            tracing::info!(reason = error.word(), %error, "a token was not renewed");
+        let user = outcome.map_err(|refused| {
+            let (reason, principal) = (refused.error.word(), held.subject.as_str());
+            tracing::info!(reason, principal, error = %refused, "a token was not renewed");
             RefreshError::Refused
         })?;
         if user.subject != held.subject {

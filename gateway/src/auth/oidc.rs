@@ -9,6 +9,7 @@ mod discovery;
 mod fetch;
 mod key_set;
 mod key_store;
+mod refused;
 mod rules;
 mod signature;
 mod token;
@@ -16,6 +17,7 @@ mod user;
 
 pub use discovery::WELL_KNOWN;
 pub use key_store::KeyStore;
+pub use refused::Refused;
 pub use rules::{Rules, RulesId};
 pub use token::TokenError;
 pub use user::User;
@@ -26,8 +28,8 @@ use std::sync::Arc;
 /// Checks a token with the keys in a JSON Web Key Set, without any provider.
 ///
 /// # Errors
-/// [`TokenError`]; [`TokenError::NoKeys`] if the set cannot be used.
-pub fn check_once(token: &str, key_set: &[u8], rules: &Rules, now: Timestamp) -> Result<User, TokenError> {
+/// [`Refused`]; [`TokenError::NoKeys`] if the set cannot be used.
+pub fn check_once(token: &str, key_set: &[u8], rules: &Rules, now: Timestamp) -> Result<User, Refused> {
     let keys = key_set::KeySet::parse(key_set).map_err(|_| TokenError::NoKeys)?;
     let header = token::Header::read(token, &rules.oidc)?;
     User::from_claims(&token::verify(token, &header, &keys, &rules.oidc, now)?, rules)
@@ -37,11 +39,11 @@ pub fn check_once(token: &str, key_set: &[u8], rules: &Rules, now: Timestamp) ->
 /// names a key that is not known.
 ///
 /// # Errors
-/// [`TokenError`]; the caller gets the same 401 for all but the last two.
-pub async fn verify(token: &str, rules: &Rules, keys: &KeyStore, now: Timestamp) -> Result<Arc<User>, TokenError> {
+/// [`Refused`]; the caller gets the same 401 for all but the last two kinds of [`TokenError`].
+pub async fn verify(token: &str, rules: &Rules, keys: &KeyStore, now: Timestamp) -> Result<Arc<User>, Refused> {
     let header = token::Header::read(token, &rules.oidc)?;
     let known = keys.current(rules);
-    let Some(known) = known else { return Err(TokenError::NoKeys) };
+    let Some(known) = known else { return Err(TokenError::NoKeys.into()) };
     let outcome = token::verify(token, &header, &known, &rules.oidc, now);
     let claims = match outcome {
         Err(TokenError::UnknownKey) => {

@@ -1,7 +1,7 @@
 //! Tokens as a provider makes them, and as an attacker does.
 
 use super::*;
-use crate::auth::oidc::{Rules, User, check_once};
+use crate::auth::oidc::{Refused, Rules, User, check_once};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use headgate_wire::config::{ClaimFilter, ClaimMatch, SigningAlgorithm};
@@ -194,6 +194,10 @@ fn every_changed_character_of_a_token_refuses_it() {
 fn user(claims: &Value, change: impl Fn(&mut Oidc)) -> Result<User, TokenError> {
     let mut oidc = rules();
     change(&mut oidc);
+    refused_or_user(claims, oidc).map_err(|refused| refused.error)
+}
+
+fn refused_or_user(claims: &Value, oidc: Oidc) -> Result<User, Refused> {
     User::from_claims(claims.as_object().unwrap(), &Rules::new(oidc))
 }
 
@@ -254,6 +258,28 @@ fn a_row_filter_shows_the_callers_own_rows_and_a_token_without_the_claim_is_refu
     ] {
         assert_eq!(filtered(&with(claims.clone())), Err(TokenError::Claims), "{claims}");
     }
+}
+
+#[test]
+fn a_refusal_names_the_subject_and_every_claim_that_is_not_accepted_and_no_value() {
+    let claims = with(json!({ "tenant": "planted-31337", "ids": {}, "many": (0..=64).collect::<Vec<_>>() }));
+    let filter = |claim: &str| ClaimFilter { attribute: "subject".into(), claim: claim.into() };
+    let mut rules = rules();
+    rules.required = [matching("realm_access.roles", "planted-x"), matching("tenant", "planted-y")].concat();
+    rules.required.extend(matching("sub", "alice"));
+    rules.filters = ["device", "ids", "many"].map(filter).into();
+    let refused = refused_or_user(&claims, rules.clone()).unwrap_err();
+    assert_eq!((refused.error, refused.subject()), (TokenError::Claims, Some("alice")));
+    let told = "it does not have the claims that auth.oidc.required and auth.oidc.filters ask for: \
+                `realm_access.roles` (auth.oidc.required) is absent, `tenant` (auth.oidc.required) has another value, \
+                `device` (auth.oidc.filters) is absent, `ids` (auth.oidc.filters) has no text to compare with, \
+                `many` (auth.oidc.filters) has too many values";
+    assert_eq!(refused.to_string(), told);
+    assert!(!format!("{refused:?}").contains("planted"));
+
+    rules.required = (0..1000).flat_map(|number| matching(&format!("{number}{}", "x".repeat(1000)), "")).collect();
+    let refused = refused_or_user(&claims, rules).unwrap_err().to_string();
+    assert!(refused.ends_with(", and 995 more") && refused.len() < 3000, "{refused}");
 }
 
 #[test]
