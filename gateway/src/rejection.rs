@@ -132,9 +132,9 @@ impl RejectionKind {
     pub const fn default_retry_after(self) -> Option<u32> {
         match self {
             Self::TooManyHandshakes => Some(1),
-            Self::Draining | Self::Unavailable => Some(2),
+            // After a wrong credential's part of the minute, the next one is looked at.
+            Self::Draining | Self::Unavailable | Self::TooManyFailures => Some(2),
             Self::GatewayFull | Self::TooManyConnectionsOfAddress | Self::TooManyConnectionsOfKey => Some(10),
-            Self::TooManyFailures => Some(60),
             _ => None,
         }
     }

@@ -46,8 +46,8 @@ impl FailureThrottle {
         if excess <= 0 {
             return Ok(());
         }
-        let seconds = u32::try_from(excess.unsigned_abs().div_ceil(1000)).unwrap_or(60);
         let message = "too many different wrong credentials came from your address; try again later";
+        let seconds = u32::try_from(excess.unsigned_abs().div_ceil(1000)).unwrap_or(u32::MAX);
         Err(Rejection::new(RejectionKind::TooManyFailures, message).retry_after(seconds))
     }
 
@@ -110,7 +110,8 @@ mod tests {
         }
         let rejection = throttle.check(address(1), NOW).unwrap_err();
         assert_eq!(rejection.kind(), RejectionKind::TooManyFailures);
-        assert_eq!(rejection.headers()["retry-after"], "2");
+        let documented = RejectionKind::TooManyFailures.default_retry_after().unwrap();
+        assert_eq!(rejection.headers()["retry-after"], documented.to_string());
         assert!(throttle.check(address(2), NOW).is_ok(), "others are not concerned");
         assert!(throttle.check(address(1), NOW + SignedDuration::from_secs(3)).is_ok());
     }
