@@ -206,6 +206,7 @@ fn status_of(endpoints: Vec<Arc<Endpoint>>, readiness: Readiness) -> impl Fn() -
                     "kafka": endpoint.source.status.report(),
                     "oidc": endpoint.authenticator.provider_report(),
                     "filesNotInForce": endpoint.authenticator.files().report(),
+                    "configurationWaitsForRestart": endpoint.authenticator.files().waiting_for_restart(),
                     "connections": endpoint.connections(),
                     "draining": endpoint.is_draining(),
                 })

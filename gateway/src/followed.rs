@@ -1,8 +1,9 @@
 //! The files that a running gateway takes over when they change, and which of them is not in force.
 //!
 //! A file that cannot be used changes nothing: what was in force stays in force. That must not be known to the log alone,
-//! so it is in the status and in metrics until the file can be used. Owns no reading. What it keeps of a file is its path
-//! and a sentence about it, never its content.
+//! so it is in the status and in metrics until the file can be used; so are the fields of the configuration that wait for the
+//! next start. Owns no reading. What it keeps of a file is its path, a sentence about it and names of fields, never its
+//! content.
 
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,7 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -58,6 +59,8 @@ pub struct FollowedFiles {
     successful: Family<FileLabel, Gauge>,
     failures: Family<FileLabel, Counter>,
     unusable: Mutex<BTreeMap<FollowedFile, Unusable>>,
+    restart_required: Gauge,
+    waiting: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Debug)]
@@ -79,6 +82,11 @@ impl FollowedFiles {
             "config_reload_failures",
             "Times that a file was read again and could not be used",
             self.failures.clone(),
+        );
+        registry.register(
+            "config_restart_required",
+            "1 while the configuration file has changes that take effect with the next start only",
+            self.restart_required.clone(),
         );
     }
 
@@ -111,6 +119,18 @@ impl FollowedFiles {
     pub fn report(&self) -> Vec<Value> {
         let one = |(file, Unusable { path, reason, since }): (&FollowedFile, &Unusable)| json!({ "file": file.as_str(), "path": path, "reason": reason, "since": since });
         self.with(|unusable| unusable.iter().map(one).collect())
+    }
+
+    /// These fields of the configuration file take effect with the next start only; none, if all of it is in force. Names
+    /// of fields, of which there are no more than the configuration has.
+    pub fn wait_for_restart(&self, fields: BTreeSet<String>) {
+        self.restart_required.set(i64::from(!fields.is_empty()));
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = fields;
+    }
+
+    /// The fields of the configuration file that take effect with the next start only, such as `stream.filters`.
+    pub fn waiting_for_restart(&self) -> BTreeSet<String> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<FollowedFile, Unusable>) -> T) -> T {
@@ -155,6 +175,18 @@ mod tests {
         files.in_force(FollowedFile::Keys);
         assert_eq!(files.report(), Vec::<Value>::new());
         assert!(metrics_of(&files).contains("config_last_reload_successful{file=\"keys\"} 1"));
+    }
+
+    #[test]
+    fn fields_wait_for_a_restart_until_they_are_changed_back() {
+        let files = FollowedFiles::default();
+        assert!(metrics_of(&files).contains("config_restart_required 0"));
+        files.wait_for_restart(["limits.pingSeconds".to_owned()].into());
+        assert_eq!(json!(files.waiting_for_restart()), json!(["limits.pingSeconds"]));
+        assert!(metrics_of(&files).contains("config_restart_required 1"));
+        files.wait_for_restart(BTreeSet::new());
+        assert_eq!(json!(files.waiting_for_restart()), json!([]));
+        assert!(metrics_of(&files).contains("config_restart_required 0"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A mounted file that becomes unusable changes nothing, and that can be seen without reading the log.
+//! What of a mounted file is not in force can be seen without reading the log: all of it, if it has become unusable, or
+//! what takes effect with the next start only.
 
 use crate::stage::{HEADGATE, SOON, Stage, bearer, config, issued, rules, with_keys};
 use anyhow::{Context as _, Result};
@@ -80,4 +81,31 @@ async fn a_file_that_cannot_be_used_any_more_is_told_by_status_and_metrics_and_c
         replace(&folder.path().join(name), &text)?;
     }
     becomes(&stage, &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_wait_for_a_restart_are_told_by_status_and_metrics_until_they_are_undone() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (stage, _) = stage(folder.path()).await?;
+    let path = folder.path().join("gateway.yaml");
+    let good = std::fs::read_to_string(&path)?;
+    let waits_for = async |expected: Value| {
+        eventually(format!("{expected} to wait for a restart"), SOON, async || {
+            let Ok(status) = stage.gateway.status().await else { return false };
+            let required = stage.gateway.metric("headgate_config_restart_required{app=\"orders\"}").await;
+            let is_required = if expected == json!([]) { 0.0 } else { 1.0 };
+            status["streams"][0]["configurationWaitsForRestart"] == expected
+                && required.is_ok_and(|value| (value - is_required).abs() < f64::EPSILON)
+        })
+        .await
+    };
+    waits_for(json!([])).await?;
+    let mut changed: Value = serde_json::from_str(&good)?;
+    changed["limits"]["maxConnections"] = json!(77);
+    changed["stream"]["filters"] = json!([{ "exact": { "subject": PLANTED } }]);
+    replace(&path, &changed.to_string())?;
+    waits_for(json!(["limits.maxConnections", "stream.filters"])).await?;
+    assert_eq!(not_in_force(&stage).await?, Vec::<Value>::new(), "the rest of the file is in force");
+    replace(&path, &good)?;
+    waits_for(json!([])).await
 }
