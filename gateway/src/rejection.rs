@@ -4,15 +4,12 @@
 //! what to do next and must never repeat a credential or say why a credential was not good enough.
 
 use axum::response::{IntoResponse, Response};
+use headgate_wire::config::AuthMode;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
-
-/// The one sentence of every 401 that a wrong, unknown, mistyped or expired credential gets.
-const UNAUTHORIZED_MESSAGE: &str =
-    "valid credentials are needed: send an API key or a token as `Authorization: Bearer <key or token>`";
 
 /// Why a request is refused. The word of a kind never changes within a version: clients match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -147,10 +144,17 @@ pub struct Rejection {
     kind: RejectionKind,
     message: Cow<'static, str>,
     retry_after_seconds: Option<u32>,
-    /// Realm of the challenges; 401 only.
-    realm: Option<Box<str>>,
+    /// 401 only.
+    challenge: Option<Challenge>,
     /// Methods that the path does have; 405 only.
     allow: Option<&'static str>,
+}
+
+/// How the credentials that an endpoint accepts are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Challenge {
+    realm: Box<str>,
+    schemes: &'static [&'static str],
 }
 
 #[derive(Serialize)]
@@ -166,7 +170,7 @@ impl Rejection {
             kind,
             message: message.into(),
             retry_after_seconds: kind.default_retry_after(),
-            realm: None,
+            challenge: None,
             allow: None,
         }
     }
@@ -184,14 +188,28 @@ impl Rejection {
         )
     }
 
-    /// The same 401 for every credential that is not good enough, with its challenges (RFC 9110 section 11.6.1).
-    pub fn unauthorized(realm: &str) -> Self {
-        Self::unauthorized_because(realm, UNAUTHORIZED_MESSAGE)
+    /// The one 401 of an endpoint of this mode for every key and token that is wrong, unknown, mistyped or expired, and
+    /// for none at all, with the challenges that could be met there (RFC 9110 section 11.6.1).
+    pub fn unauthorized(realm: &str, mode: AuthMode) -> Self {
+        let message = match mode {
+            AuthMode::ApiKey => "valid credentials are needed: send an API key as `Authorization: Bearer <key>`",
+            AuthMode::Oidc => "valid credentials are needed: send a token as `Authorization: Bearer <token>`",
+            AuthMode::ApiKeyOrOidc | AuthMode::None => {
+                "valid credentials are needed: send an API key or a token as `Authorization: Bearer <key or token>`"
+            }
+        };
+        Self::unauthorized_because(realm, mode, message)
     }
 
-    /// A 401 for a *kind* of credential that this endpoint never accepts; says nothing about the credential itself.
-    pub fn unauthorized_because(realm: &str, message: &'static str) -> Self {
-        Self { realm: Some(realm.into()), ..Self::new(RejectionKind::Unauthorized, message) }
+    /// A 401 for a *kind* of credential; says nothing about the credential itself.
+    pub fn unauthorized_because(realm: &str, mode: AuthMode, message: &'static str) -> Self {
+        let schemes: &[_] = match mode {
+            AuthMode::ApiKey | AuthMode::ApiKeyOrOidc => &["Bearer", "Basic"],
+            // A browser would ask its user for a password, and there is none.
+            AuthMode::Oidc | AuthMode::None => &["Bearer"],
+        };
+        let challenge = Some(Challenge { realm: realm.into(), schemes });
+        Self { challenge, ..Self::new(RejectionKind::Unauthorized, message) }
     }
 
     /// 403: known, but not permitted.
@@ -253,8 +271,8 @@ impl Rejection {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(realm) = &self.realm {
-            for scheme in ["Bearer", "Basic"] {
+        if let Some(Challenge { realm, schemes }) = &self.challenge {
+            for scheme in *schemes {
                 let challenge = format!("{scheme} realm=\"{}\"", QuotedRealm(realm));
                 if let Ok(challenge) = HeaderValue::try_from(challenge) {
                     headers.append(WWW_AUTHENTICATE, challenge);
@@ -315,10 +333,18 @@ mod tests {
     }
 
     #[test]
-    fn a_401_challenges_with_both_schemes_and_the_app_as_realm() {
-        let headers = Rejection::unauthorized("or\"ders\r\n").headers();
-        let challenges: Vec<_> = headers.get_all(WWW_AUTHENTICATE).iter().collect();
-        assert_eq!(challenges, ["Bearer realm=\"orders\"", "Basic realm=\"orders\""]);
+    fn a_401_challenges_with_what_is_accepted_and_the_app_as_realm() {
+        let challenges = |mode| {
+            let headers = Rejection::unauthorized("or\"ders\r\n", mode).headers();
+            headers.get_all(WWW_AUTHENTICATE).iter().cloned().collect::<Vec<_>>()
+        };
+        let (bearer, basic) = ("Bearer realm=\"orders\"", "Basic realm=\"orders\"");
+        for mode in [AuthMode::ApiKey, AuthMode::ApiKeyOrOidc] {
+            assert_eq!(challenges(mode), [bearer, basic], "{mode:?}");
+        }
+        for mode in [AuthMode::Oidc, AuthMode::None] {
+            assert_eq!(challenges(mode), [bearer], "{mode:?}");
+        }
     }
 
     #[test]

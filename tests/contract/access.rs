@@ -121,6 +121,7 @@ async fn two_credentials_at_once_or_one_in_the_url_get_400() -> Result<()> {
     let (_folder, stage, reader, _) = closed_stage().await?;
     let (answer, body) = refused(&stage, &format!("/orders?token={reader}"), &[]).await?;
     assert_eq!((answer.status, &body["error"]), (400, &"CredentialsInUrl".into()));
+    assert!(body["message"].as_str().is_some_and(|message| message.contains("?ticket=")), "{body}");
     let twice = [("authorization", bearer(&reader)), ("authorization", bearer(&reader))];
     let twice: Vec<_> = twice.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let (answer, body) = refused(&stage, "/orders", &twice).await?;

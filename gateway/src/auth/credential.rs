@@ -7,7 +7,7 @@ use crate::request;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use headgate_wire::config::QueryCredentials;
+use headgate_wire::config::{AuthMode, QueryCredentials};
 use headgate_wire::key::looks_like_jwt;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 
 /// Longest credential that is looked at, in bytes; a token with many roles fits.
 pub const MAX_CREDENTIAL_BYTES: usize = 16 * 1024;
+/// The answer to every credential where none is accepted.
+pub(super) const ACCEPTS_NONE: &str = "this endpoint accepts no credentials; connect without any";
 
 /// RFC 4648 section 4, with or without padding: clients forget it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -67,12 +69,13 @@ pub enum CredentialError {
     MoreThanOne,
     /// Credentials in a URL, where they are not allowed.
     #[error(
-        "credentials in the URL are not allowed here; use the Authorization header, or in a browser the subprotocol \
-         `base64url.bearer.authorization.k8s.io.<base64url of the key>` next to `cloudevents.json` or `headgate.v1`"
+        "credentials in the URL are not allowed here; use the Authorization header, or in a browser a ticket (`POST` with \
+         that header to `/<app>/tickets`, then `?ticket=<ticket>`) or the subprotocol \
+         `base64url.bearer.authorization.k8s.io.<base64url of the key or token>` next to `cloudevents.json` or `headgate.v1`"
     )]
     InUrl,
     /// An Authorization header with a scheme other than Bearer and Basic.
-    #[error("the Authorization scheme is not accepted; use `Bearer <key>` or `Basic <user>:<key>`")]
+    #[error("the Authorization scheme is not accepted")]
     UnknownScheme,
     /// A credential that its carrier does not allow.
     #[error("the credential is malformed; use `Authorization: Bearer <key>` or `Basic <base64 of user:key>`")]
@@ -80,17 +83,26 @@ pub enum CredentialError {
 }
 
 impl CredentialError {
-    /// The HTTP answer.
-    pub fn into_rejection(self, realm: &str) -> Rejection {
+    /// The HTTP answer of an endpoint of this mode.
+    pub fn into_rejection(self, realm: &str, mode: AuthMode) -> Rejection {
         match self {
             Self::MoreThanOne => Rejection::new(RejectionKind::MoreThanOneCredential, self.to_string()),
             Self::InUrl => Rejection::new(RejectionKind::CredentialsInUrl, self.to_string()),
             Self::Malformed => Rejection::new(RejectionKind::MalformedCredentials, self.to_string()),
-            Self::UnknownScheme => Rejection::unauthorized_because(
-                realm,
-                "the Authorization scheme is not accepted; use `Bearer <key>` or `Basic <user>:<key>`",
-            ),
+            Self::UnknownScheme => Rejection::unauthorized_because(realm, mode, schemes_of(mode)),
         }
+    }
+}
+
+/// What to send instead of an unknown scheme.
+const fn schemes_of(mode: AuthMode) -> &'static str {
+    match mode {
+        AuthMode::ApiKey => "the Authorization scheme is not accepted; use `Bearer <key>` or `Basic <user>:<key>`",
+        AuthMode::Oidc => "the Authorization scheme is not accepted; use `Bearer <token>`",
+        AuthMode::ApiKeyOrOidc => {
+            "the Authorization scheme is not accepted; use `Bearer <key or token>` or `Basic <user>:<key>`"
+        }
+        AuthMode::None => ACCEPTS_NONE,
     }
 }
 

@@ -1,10 +1,10 @@
-//! From what a request carries to who is asking: one door for each kind of credential, and the same 401 behind all of them.
+//! From what a request carries to who is asking: one door for each kind of credential, and one 401 behind each.
 //!
 //! Must never log a credential, nor tell a client why one was not good enough.
 
 use super::credential::{self, Credential};
 use super::oidc::{self, TokenError};
-use super::ticket::{Holder, NoTicket, TicketError};
+use super::ticket::{Holder, NoTicket, TICKET_SECONDS, TicketError};
 use super::{Attempt, Authenticator, Principal, User};
 use crate::rejection::{Rejection, RejectionKind};
 use headgate_wire::config::AuthMode;
@@ -14,6 +14,12 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// The one sentence of every 401 for a ticket: spent, late, changed, of another endpoint, or of a caller who has lost its
+/// rights.
+const TICKET_NOT_ACCEPTED: &str =
+    "the ticket is not accepted: a ticket is good once and for 30 seconds; fetch another, with valid credentials";
+const _: () = assert!(TICKET_SECONDS == 30, "the sentence says so");
 
 /// Why a connected client's newer token changes nothing. Fit for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,11 +54,11 @@ impl Authenticator {
     pub(super) async fn decide(&self, attempt: &Attempt<'_>, now: Timestamp) -> Result<Principal, Rejection> {
         let query_credentials = self.policy.load().query_credentials;
         let credential = credential::extract(&attempt.carriers, query_credentials)
-            .map_err(|error| error.into_rejection(&self.realm))?;
+            .map_err(|error| error.into_rejection(&self.realm, self.mode))?;
         let principal = match credential {
             None => self.without_credential()?,
             Some(_) if self.mode == AuthMode::None => {
-                return Err(self.unauthorized_because("this endpoint accepts no credentials; connect without any"));
+                return Err(self.unauthorized_because(credential::ACCEPTS_NONE));
             }
             Some(Credential::ApiKey(_)) if self.mode == AuthMode::Oidc => {
                 return Err(self.unauthorized_because("API keys are not accepted by this endpoint; send a token"));
@@ -66,7 +72,7 @@ impl Authenticator {
         };
         match (&principal, attempt.needs) {
             (_, needs) if principal.may(needs) => Ok(principal),
-            (Principal::Anonymous, _) if self.mode != AuthMode::None => Err(Rejection::unauthorized(&self.realm)),
+            (Principal::Anonymous, _) if self.mode != AuthMode::None => Err(self.unauthorized()),
             (_, Permission::Read) => {
                 Err(Rejection::forbidden("your key has no Read permission; ask for one that does"))
             }
@@ -77,7 +83,7 @@ impl Authenticator {
     }
 
     fn without_credential(&self) -> Result<Principal, Rejection> {
-        if self.policy.load().anonymous { Ok(Principal::Anonymous) } else { Err(Rejection::unauthorized(&self.realm)) }
+        if self.policy.load().anonymous { Ok(Principal::Anonymous) } else { Err(self.unauthorized()) }
     }
 
     fn with_api_key(&self, key: &SecretString, address: IpAddr, now: Timestamp) -> Result<Principal, Rejection> {
@@ -86,13 +92,13 @@ impl Authenticator {
         self.ring.load().authenticate(key, now).map_err(|error| {
             self.throttle.note(address, key, now);
             tracing::info!(%address, reason = error.word(), %error, "authentication failed");
-            Rejection::unauthorized(&self.realm)
+            self.unauthorized()
         })
     }
 
     async fn with_token(&self, token: &SecretString, address: IpAddr, now: Timestamp) -> Result<Principal, Rejection> {
         self.throttle.check(address, now)?;
-        let Some(rules) = self.policy.load().rules.clone() else { return Err(Rejection::unauthorized(&self.realm)) };
+        let Some(rules) = self.policy.load().rules.clone() else { return Err(self.unauthorized()) };
         let token = token.expose_secret();
         let refused = match oidc::verify(token, &rules, &self.signing_keys, now).await {
             Ok(user) => return Ok(Principal::User(user)),
@@ -112,12 +118,12 @@ impl Authenticator {
             TokenError::Expired | TokenError::NotYetValid | TokenError::Audience => {}
             _ => self.throttle.note(address, token, now),
         }
-        Err(Rejection::unauthorized(&self.realm))
+        Err(self.unauthorized())
     }
 
     fn with_ticket(&self, ticket: &SecretString, address: IpAddr, now: Timestamp) -> Result<Principal, Rejection> {
         self.throttle.check(address, now)?;
-        let Some(office) = &self.tickets else { return Err(Rejection::unauthorized(&self.realm)) };
+        let Some(office) = &self.tickets else { return Err(self.unauthorized_because(TICKET_NOT_ACCEPTED)) };
         let ticket = ticket.expose_secret();
         let holder = match office.redeem(ticket, now) {
             Ok(Holder::Key(id, digest)) => self.ring.load().holder(&id, &digest, now),
@@ -133,7 +139,7 @@ impl Authenticator {
         // What has happened to the caller's rights since the ticket was issued counts for it too.
         holder
             .filter(|holder| self.still_valid(holder, now).is_ok())
-            .ok_or_else(|| Rejection::unauthorized(&self.realm))
+            .ok_or_else(|| self.unauthorized_because(TICKET_NOT_ACCEPTED))
     }
 
     /// A ticket for a caller who was let in, and its end.
@@ -146,8 +152,12 @@ impl Authenticator {
         office.ok_or(NoTicket::Unavailable)?.issue(principal, nonce, now)
     }
 
+    fn unauthorized(&self) -> Rejection {
+        Rejection::unauthorized(&self.realm, self.mode)
+    }
+
     fn unauthorized_because(&self, message: &'static str) -> Rejection {
-        Rejection::unauthorized_because(&self.realm, message)
+        Rejection::unauthorized_because(&self.realm, self.mode, message)
     }
 
     /// Who a connected client is by a newer token of its.

@@ -105,6 +105,46 @@ fn every_401_for_a_key_is_the_same_whatever_was_wrong_with_it() {
     assert_eq!(bodies[0].headers().get_all(WWW_AUTHENTICATE).iter().count(), 2);
 }
 
+/// Rules for tokens, which nobody can check here.
+const TOKENS: &str = "auth: {mode: OIDC, oidc: {issuerURL: 'https://id.example.com', audiences: [orders]}}";
+
+#[test]
+fn a_401_offers_only_what_its_endpoint_accepts() {
+    let only_tokens = Authenticator::new(&Config::load(wire(TOKENS), Vec::new()).unwrap());
+    let digest = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Digest x"))]);
+    for headers in [HeaderMap::new(), bearer("a key"), digest.clone()] {
+        let rejection = authenticate(&only_tokens, &attempt(&headers, Permission::Read)).unwrap_err();
+        let offered = rejection.message().replace("API keys are not accepted", "");
+        assert!(offered.contains("token") && !offered.to_lowercase().contains("key"), "{offered}");
+        assert_eq!(rejection.headers().get_all(WWW_AUTHENTICATE).iter().count(), 1);
+    }
+    let only_keys = authenticator(CLOSED);
+    for headers in [HeaderMap::new(), bearer("wrong"), digest] {
+        let rejection = authenticate(&only_keys, &attempt(&headers, Permission::Read)).unwrap_err();
+        assert!(rejection.message().contains("key") && !rejection.message().contains("token"), "{rejection}");
+    }
+}
+
+#[test]
+fn every_401_for_a_ticket_is_the_same_and_says_to_fetch_another() {
+    let authenticator = authenticator(CLOSED);
+    let holder = authenticate(&authenticator, &attempt(&bearer(SECRET), Permission::Read)).unwrap();
+    let (good, _) = authenticator.ticket(&holder, NOW).unwrap();
+    let (late, _) = authenticator.ticket(&holder, NOW - jiff::SignedDuration::from_mins(1)).unwrap();
+    let of_writer = verifier("gone", "gone", &[Permission::Read]);
+    let (foreign, _) = authenticator.ticket(&Principal::ApiKey(Arc::new(of_writer)), NOW).unwrap();
+    let headers = HeaderMap::new();
+    let show = |ticket: &str| {
+        let query = QueryCarrier { ticket: Some(ticket), ..QueryCarrier::default() };
+        let carriers = Carriers { headers: &headers, subprotocol: None, query };
+        authenticate(&authenticator, &Attempt { carriers, ..attempt(&headers, Permission::Read) })
+    };
+    assert!(show(&good).is_ok());
+    let refused = [&good, &late, &foreign, &format!("{good}x"), SECRET, "x"].map(|ticket| show(ticket).unwrap_err());
+    assert!(refused[0].message().contains("good once and for 30 seconds; fetch another"), "{}", refused[0]);
+    assert!(refused.iter().all(|rejection| *rejection == refused[0]), "{refused:?}");
+}
+
 #[test]
 fn guessing_keys_is_answered_with_429_and_anonymous_neighbours_are_not_concerned() {
     let authenticator = authenticator(MIXED);
