@@ -64,6 +64,12 @@ pub enum RequestError {
     /// A header `Last-Event-ID` that is not one of our cursors.
     #[error("the header Last-Event-ID is not a cursor of this gateway: send the last `id:` unchanged, or no header")]
     LastEventId,
+    /// A comparison with the data of an event, which has no text to compare.
+    #[error(
+        "the query parameter `filter.data` would match nothing: the data of an event cannot be compared; compare an \
+         attribute, as in `filter.subject=` or `type=`, or the record's key, as in `key=`"
+    )]
+    DataFilter,
     /// A comparison that is not one.
     #[error("the query parameter `filter.…` is not usable: {0}")]
     Filter(#[from] FilterError),

@@ -13,6 +13,8 @@ use secrecy::SecretString;
 
 /// Begins the names of parameters that compare an attribute.
 pub(super) const FILTER_PREFIX: &str = "filter.";
+/// A member of every event that is no attribute (CloudEvents 1.0): nothing that compares it could ever match.
+const DATA: &str = "data";
 /// Parameters that may be given once each.
 pub(super) const PARAMETERS: [&str; 10] =
     ["from", "format", "metadata", "key", "type", "token", "username", "api_key", "ticket", "group_id"];
@@ -130,6 +132,9 @@ fn record_key(raw: &str) -> Result<Option<String>, RequestError> {
 /// `<attribute>`, `<attribute>.prefix` or `<attribute>.suffix`. An attribute name has no dot, so they never overlap.
 fn comparison_filter(name: &str, value: &str) -> Result<Filter, RequestError> {
     let (attribute, dialect) = name.split_once('.').unwrap_or((name, "exact"));
+    if attribute == DATA {
+        return Err(RequestError::DataFilter);
+    }
     let comparisons = Comparisons::from([(attribute.to_owned(), value.to_owned())]);
     match dialect {
         "exact" if !name.contains('.') => Ok(Filter::Exact(comparisons)),

@@ -157,6 +157,12 @@ fn a_filter_that_cannot_be_evaluated_is_refused() {
     assert!(refusal("filter.subject.contains=x").contains("filter.<attribute>.prefix"));
     assert!(refusal("filter.subject.exact=x").contains("not known"));
     assert!(refusal("filter.subject.prefix.suffix=x").contains("not known"));
+    for name in ["data", "data.prefix", "data.total", "data.customer.id"] {
+        let told = refusal(&format!("filter.{name}=x"));
+        assert!(told.contains("data of an event cannot be compared") && told.contains("`key=`"), "{told}");
+    }
+    // An extension may have this name.
+    assert_eq!(query("filter.key=x").unwrap().filters, [Filter::exact("key", "x")]);
     let many = "filter.a=x&".repeat(MAX_FILTER_LEAVES + 1);
     assert!(matches!(query(&many), Err(RequestError::Filter(FilterError::TooManyComparisons(65)))));
     let long = format!("filter.a={}", "x".repeat(MAX_VALUE_BYTES + 1));
