@@ -72,8 +72,8 @@ impl Config {
     pub fn load(wire: GatewayConfig, extra_keys: Vec<Verifier>) -> Result<Self, ConfigError> {
         let mut problems = check::check(&wire, !extra_keys.is_empty());
         let key_ring = load_keys(&wire, &extra_keys, &mut problems);
-        let policy = Policy::new(&wire).unwrap_or_else(|error| {
-            problems.push(Problem::new(error.field(), error.to_string()));
+        let policy = Policy::new(&wire).unwrap_or_else(|errors| {
+            problems.extend(errors.iter().map(Problem::from));
             Policy::default()
         });
         let ticket_secret = TicketSecret::load(wire.auth.ticket_key_file.as_deref())

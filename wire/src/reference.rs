@@ -30,7 +30,8 @@ The file of `headgate-gateway --config`, in YAML. In a cluster the operator writ
 [StreamEndpoint](streamendpoint.md); whoever runs a gateway alone writes it themselves. `headgate-gateway --help` lists the
 flags that can be used instead for simple cases.
 
-- Unknown fields are refused, and all mistakes are told at once, each with its field.
+- Unknown fields are refused. A mistake in the form (YAML, an unknown field or choice, a value of another type) is told first and
+  alone, because the rest of the file cannot be read then; all other mistakes are told at once, each with its field.
 - It needs no secret: passwords, private keys and the digests of API keys are in files of their own.
 - `auth.oidc` and `publicAccess` take effect when the file changes, on open connections too; everything else when the gateway
   starts anew. What happens to a changed file that cannot be used is in

@@ -22,7 +22,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// If they make no policy; the rules before the change stay in force.
-    pub fn change_policy(&self, config: &GatewayConfig) -> Result<(), PolicyError> {
+    pub fn change_policy(&self, config: &GatewayConfig) -> Result<(), Vec<PolicyError>> {
         let policy = Policy::new(config)?;
         if **self.policy.load() == policy {
             return Ok(());

@@ -35,10 +35,16 @@ pub struct InvalidOrigin(pub String);
 impl OriginPolicy {
     /// A policy that allows these origins besides the gateway's own host. A name that somebody lets lead to the gateway's
     /// address (DNS rebinding) is not its own, once `hostname` says which is.
-    pub fn new(allowed: &[String], hostname: Option<&str>) -> Result<Self, InvalidOrigin> {
+    ///
+    /// # Errors
+    /// Every text that is no origin.
+    pub fn new(allowed: &[String], hostname: Option<&str>) -> Result<Self, Vec<InvalidOrigin>> {
+        let mut invalid = Vec::new();
         let parse = |text: &String| Origin::parse(text).ok_or_else(|| InvalidOrigin(text.clone()));
+        let parsed = allowed.iter().filter_map(|text| parse(text).map_err(|error| invalid.push(error)).ok());
         let hostname = hostname.map(|name| name.to_ascii_lowercase().into());
-        Ok(Self { allowed: allowed.iter().map(parse).collect::<Result<_, _>>()?, hostname })
+        let policy = Self { allowed: parsed.collect(), hostname };
+        if invalid.is_empty() { Ok(policy) } else { Err(invalid) }
     }
 
     /// Refuses a page of a foreign origin. `uri` names the own host where the Host header is absent (HTTP/2).
@@ -228,7 +234,7 @@ mod tests {
             "https://a:0",
             "https://a:65536",
         ] {
-            assert_eq!(OriginPolicy::new(&[text.to_owned()], None), Err(InvalidOrigin(text.to_owned())));
+            assert_eq!(OriginPolicy::new(&[text.to_owned()], None), Err(vec![InvalidOrigin(text.to_owned())]));
         }
     }
 

@@ -50,16 +50,24 @@ impl Policy {
     /// The policy of a configuration.
     ///
     /// # Errors
-    /// If a text in it is not what it should be.
-    pub fn new(config: &GatewayConfig) -> Result<Self, PolicyError> {
+    /// Every text in it that is not what it should be.
+    pub fn new(config: &GatewayConfig) -> Result<Self, Vec<PolicyError>> {
         let access = &config.public_access;
-        Ok(Self {
-            anonymous: access.anonymous,
-            query_credentials: access.query_credentials,
-            origins: OriginPolicy::new(&access.allowed_origins, access.hostname.as_deref())?,
-            proxies: TrustedProxies::new(&access.trusted_proxies)?,
-            rules: config.auth.oidc.clone().map(Rules::new).map(Arc::new),
-        })
+        let origins = OriginPolicy::new(&access.allowed_origins, access.hostname.as_deref());
+        match (origins, TrustedProxies::new(&access.trusted_proxies)) {
+            (Ok(origins), Ok(proxies)) => Ok(Self {
+                anonymous: access.anonymous,
+                query_credentials: access.query_credentials,
+                origins,
+                proxies,
+                rules: config.auth.oidc.clone().map(Rules::new).map(Arc::new),
+            }),
+            (origins, proxies) => {
+                let origins = origins.err().into_iter().flatten().map(PolicyError::from);
+                let proxies = proxies.err().into_iter().flatten().map(PolicyError::from);
+                Err(origins.chain(proxies).collect())
+            }
+        }
     }
 }
 

@@ -22,9 +22,12 @@ impl TrustedProxies {
     /// Proxies in these networks (CIDR, RFC 4632); none by default.
     ///
     /// # Errors
-    /// [`InvalidNetwork`], with the text.
-    pub fn new(networks: &[String]) -> Result<Self, InvalidNetwork> {
-        Ok(Self { networks: networks.iter().map(|text| network(text)).collect::<Result<_, _>>()? })
+    /// [`InvalidNetwork`] for every text that is none.
+    pub fn new(networks: &[String]) -> Result<Self, Vec<InvalidNetwork>> {
+        let mut invalid = Vec::new();
+        let valid = networks.iter().filter_map(|text| network(text).map_err(|error| invalid.push(error)).ok());
+        let proxies = Self { networks: valid.collect() };
+        if invalid.is_empty() { Ok(proxies) } else { Err(invalid) }
     }
 
     /// The address of the client of a request that came from `peer`.
@@ -98,7 +101,8 @@ mod tests {
     #[test]
     fn a_text_that_is_no_network_or_every_address_there_is_is_refused_by_name() {
         for text in ["10.0.0.0", "proxy", "10.0.0.5/8", "0.0.0.0/0", "::/0"] {
-            let error = TrustedProxies::new(&["10.0.0.0/8".to_owned(), text.to_owned()]).unwrap_err();
+            let errors = TrustedProxies::new(&["10.0.0.0/8".to_owned(), text.to_owned()]).unwrap_err();
+            let [error] = &errors[..] else { panic!("{errors:?}") };
             assert!(error.to_string().starts_with(&format!("`{text}` is ")), "{error}");
         }
     }

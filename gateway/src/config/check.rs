@@ -2,6 +2,7 @@
 
 mod oidc;
 
+use crate::auth::policy::PolicyError;
 use crate::filter;
 use headgate_wire::GatewayConfig;
 use headgate_wire::config::bounds::{
@@ -27,6 +28,12 @@ impl Problem {
     /// A problem of this field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
+    }
+}
+
+impl From<&PolicyError> for Problem {
+    fn from(error: &PolicyError) -> Self {
+        Self::new(error.field(), error.to_string())
     }
 }
 

@@ -5,9 +5,8 @@
 //! metric. A file that cannot be used changes nothing, and is told of in the log, the
 //! status and a metric.
 
-use super::{Config, ConfigError, check};
-use crate::auth::policy::PolicyError;
-use crate::auth::{Authenticator, reload};
+use super::{Config, ConfigError, Problem, check};
+use crate::auth::{Authenticator, Policy, reload};
 use crate::followed::{FollowedFile, FollowedFiles};
 use headgate_wire::GatewayConfig;
 use serde_json::{Map, Value};
@@ -23,9 +22,6 @@ enum Unusable {
     /// It is none.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Its rules of access are none.
-    #[error("{field}: {0}", field = .0.field())]
-    Policy(#[from] PolicyError),
     /// The process is ending.
     #[error("reading it was cut off: {0}")]
     CutOff(#[from] JoinError),
@@ -38,7 +34,8 @@ pub async fn follow(path: PathBuf, running: Config, authenticator: Arc<Authentic
         // At once too: the file may have changed between the start of the process and that of the watch.
         let taken_over = read(path.clone(), &running).await.and_then(|written| {
             let changed = in_this_process(written.clone(), &running.wire);
-            authenticator.change_policy(&changed)?;
+            let change = authenticator.change_policy(&changed);
+            change.map_err(|errors| ConfigError::Invalid { problems: errors.iter().map(Problem::from).collect() })?;
             Ok(waiting(&written, &changed, &running.wire))
         });
         match taken_over {
@@ -133,7 +130,8 @@ fn tell_of(waiting: BTreeSet<String>, files: &FollowedFiles) {
 
 fn read_and_check(path: &Path, has_extra_keys: bool) -> Result<GatewayConfig, ConfigError> {
     let changed = Config::read_yaml(path)?;
-    let problems = check::check(&changed, has_extra_keys);
+    let mut problems = check::check(&changed, has_extra_keys);
+    problems.extend(Policy::new(&changed).err().iter().flatten().map(Problem::from));
     if problems.is_empty() { Ok(changed) } else { Err(ConfigError::Invalid { problems }) }
 }
 

@@ -186,6 +186,16 @@ fn tokens_need_an_issuer_an_audience_and_nothing_without_effect() {
 }
 
 #[test]
+fn every_origin_and_proxy_that_is_none_is_told_at_once() {
+    let both = |config: &mut GatewayConfig| {
+        config.public_access.allowed_origins = ["*", "https://a.example", "b.example"].map(str::to_owned).into();
+        config.public_access.trusted_proxies = ["10.0.0.1", "0.0.0.0/0"].map(str::to_owned).into();
+    };
+    let (origins, proxies) = ("publicAccess.allowedOrigins", "publicAccess.trustedProxies");
+    assert_eq!(problems_after(both), [origins, origins, proxies, proxies]);
+}
+
+#[test]
 fn row_filters_and_anonymous_readers_exclude_each_other() {
     let mut wire = valid();
     let oidc = serde_json::json!({ "issuerURL": "https://id.example.com", "audiences": ["orders"],
