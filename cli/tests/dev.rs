@@ -174,6 +174,33 @@ fn tokens_that_only_a_cluster_can_check_are_refused_with_what_stands_in_for_it()
     assert!(told.contains("add --oidc"), "{told}");
 }
 
+/// The first line on the standard error output.
+fn first_complaint(mut command: Command) -> String {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    line
+}
+
+#[test]
+fn a_provider_that_does_not_answer_is_named_and_not_taken_for_kafka() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("endpoint.yaml");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let manifest = format!(
+        "apiVersion: headgate.dev/v1alpha1\nkind: StreamEndpoint\nmetadata: {{name: a, namespace: b}}\n\
+         spec: {{app: a, topic: a, auth: {{mode: OIDC, oidc: {{issuerURL: 'https://{nobody}', audiences: [x]}}}}}}"
+    );
+    std::fs::write(&file, manifest).unwrap();
+    let mut dev = headgate(&["dev", "-f", file.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    dev.env("TMPDIR", folder.path()).env("RUST_LOG", "off");
+    let line = first_complaint(dev);
+    assert!(line.contains(&format!("waiting for the identity provider https://{nobody}")), "{line}");
+    assert!(line.contains("--oidc") && !line.contains("Kafka"), "{line}");
+}
+
 #[test]
 fn a_port_that_is_taken_is_explained_by_the_option_that_changes_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -190,12 +217,8 @@ fn a_port_that_is_taken_is_explained_by_the_option_that_changes_it() {
 #[test]
 fn a_record_that_waits_for_a_broker_says_so_long_before_it_gives_up() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let mut publish = headgate(&["publish", "--kafka", &nobody, "--topic", "orders", "data"]);
-    let mut publish = publish.stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(publish.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    publish.kill().unwrap();
-    publish.wait().unwrap();
+    let publish = headgate(&["publish", "--kafka", &nobody, "--topic", "orders", "data"]);
+    let line = first_complaint(publish);
     assert!(line.starts_with("still waiting for Kafka") && line.contains(&nobody), "{line}");
 }
 

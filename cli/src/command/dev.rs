@@ -2,13 +2,14 @@
 
 use crate::args::{DevArgs, DevOutput};
 use crate::dev::Kafka;
-use crate::dev::announce::{Ready, ReadyStream};
+use crate::dev::announce::{Ready, ReadyStream, reachable};
 use crate::dev::demo::{self, Subject};
 use crate::dev::issuer::TestIssuer;
 use crate::dev::issuer::people::{TokenStream, people};
 use crate::dev::issuer::readers::readers;
 use crate::dev::keys::KeyFolder;
 use crate::dev::manifest::{Surroundings, documents, endpoints, gateway_config};
+use crate::dev::waiting::until_ready;
 use crate::interruption::interruption;
 use crate::kafka::Producer;
 use crate::output::{Output, notice};
@@ -19,14 +20,11 @@ use headgate_process::telemetry::{self, LogFormat};
 use headgate_wire::config::Properties;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// What is logged unless `RUST_LOG` says otherwise: a newcomer's terminal belongs to the addresses and keys.
 const LOG_FILTER: &str = "warn";
-/// How long starting may take before it is explained.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Runs everything until Ctrl-C.
 pub(crate) fn run(args: &DevArgs) -> anyhow::Result<ExitCode> {
@@ -73,7 +71,7 @@ async fn serve(args: &DevArgs) -> anyhow::Result<()> {
     let became_ready = tokio::select! {
         result = running.as_mut() => return Ok(result?),
         () = stop.as_mut() => false,
-        () = patiently(readiness.ready(), &ready.kafka) => true,
+        () = until_ready(&readiness, reachable(ready.admin), &ready.kafka) => true,
     };
     if became_ready {
         start_demo(args, &ready, &mut demo)?;
@@ -163,14 +161,6 @@ fn explained(error: BuildError) -> anyhow::Error {
         _ => return error.into(),
     };
     anyhow::anyhow!("{error}; choose another address with {option} (port 0 = any free one)")
-}
-
-async fn patiently(ready: impl Future<Output = ()>, kafka: &str) {
-    let mut ready = std::pin::pin!(ready);
-    if tokio::time::timeout(PATIENCE, ready.as_mut()).await.is_err() {
-        notice(format_args!("still waiting for Kafka at {kafka}"));
-        ready.await;
-    }
 }
 
 fn start_demo(args: &DevArgs, ready: &Ready, demo: &mut JoinSet<()>) -> anyhow::Result<()> {
