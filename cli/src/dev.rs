@@ -9,6 +9,7 @@ pub(crate) mod issuer;
 pub(crate) mod keys;
 pub(crate) mod manifest;
 mod mock_kafka;
+pub(crate) mod rows;
 pub(crate) mod waiting;
 
 use crate::kafka::create_missing_topics;

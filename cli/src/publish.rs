@@ -108,6 +108,20 @@ impl Attributes {
         Ok(())
     }
 
+    /// Sets what a filter may ask for; what only the producer knows (`id`, `time` and the like) stays as it is.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        let value = value.to_owned();
+        match name {
+            "type" => self.kind = Some(value),
+            "source" => self.source = Some(value),
+            "subject" => self.subject = Some(value),
+            name if RESERVED.contains(&name) => {}
+            name => {
+                self.extensions.insert(name.to_owned(), value);
+            }
+        }
+    }
+
     fn kind(&self) -> &str {
         self.kind.as_deref().unwrap_or(DEFAULT_TYPE)
     }

@@ -202,6 +202,26 @@ fn a_provider_that_does_not_answer_is_named_and_not_taken_for_kafka() {
 }
 
 #[test]
+fn a_key_for_some_rows_only_is_shown_sample_events_of_those() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("endpoint.yaml");
+    let manifest = "apiVersion: headgate.dev/v1alpha1\nkind: StreamEndpoint\nmetadata: {name: a, namespace: b}\n\
+                    spec: {app: a, topic: a, auth: {mode: ApiKey, apiKeys: [{name: all}, \
+                    {name: partner, filters: [{exact: {tenant: partner}}]}]}}";
+    std::fs::write(&file, manifest).unwrap();
+    let file = file.to_str().unwrap();
+    let dev = Dev::start(folder.path(), &["--listen", "127.0.0.1:0", "--demo-rate", "50", "-f", file]);
+    let keys = dev.stream("a")["keys"].as_array().unwrap();
+    let partner = keys.iter().find(|key| key["name"] == "partner").unwrap();
+    assert_eq!(partner["filters"][0]["exact"]["tenant"], "partner");
+    let stream = ["stream", dev.url("a"), "--key", partner["key"].as_str().unwrap()];
+    let shown = run(&[&stream[..], &["-n", "3", "-o", "json", "--from", "earliest"]].concat());
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert_eq!(shown.matches(r#""tenant":"partner""#).count(), 3, "{shown}");
+    assert!(dev.interrupt());
+}
+
+#[test]
 fn a_port_that_is_taken_is_explained_by_the_option_that_changes_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

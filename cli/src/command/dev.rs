@@ -6,9 +6,10 @@ use crate::dev::announce::{Ready, ReadyStream, reachable};
 use crate::dev::demo::{self, Subject};
 use crate::dev::issuer::TestIssuer;
 use crate::dev::issuer::people::{TokenStream, people};
-use crate::dev::issuer::readers::readers;
+use crate::dev::issuer::readers::{Reader, readers};
 use crate::dev::keys::KeyFolder;
 use crate::dev::manifest::{Surroundings, documents, endpoints, gateway_config};
+use crate::dev::rows::rows_of_all;
 use crate::dev::waiting::until_ready;
 use crate::interruption::interruption;
 use crate::kafka::Producer;
@@ -43,7 +44,8 @@ async fn serve(args: &DevArgs) -> anyhow::Result<()> {
     let token_streams = token_streams(&endpoints);
     let issuer = issuer(args, &endpoints, &token_streams).await?;
     let issuer_url = issuer.as_ref().map(|issuer| issuer.url().to_owned());
-    let (configs, streams) = configure((args, issuer_url.clone()), &endpoints, &kafka, &keys)?;
+    let people = if issuer.is_some() { readers(&people(&token_streams), &token_streams) } else { Vec::new() };
+    let (configs, streams) = configure((args, issuer_url.clone(), &people), &endpoints, &kafka, &keys)?;
 
     let app = App::build(configs).await.map_err(explained)?;
     let ready = Ready {
@@ -52,7 +54,7 @@ async fn serve(args: &DevArgs) -> anyhow::Result<()> {
         admin: app.admin_address(),
         kafka: kafka.bootstrap_servers(),
         embedded: matches!(kafka, Kafka::Embedded(_)),
-        people: if issuer_url.is_some() { readers(&people(&token_streams), &token_streams) } else { Vec::new() },
+        people,
         issuer: issuer_url,
         program: std::env::args().next().unwrap_or_else(|| "headgate".to_owned()),
     };
@@ -61,11 +63,7 @@ async fn serve(args: &DevArgs) -> anyhow::Result<()> {
     let mut running = std::pin::pin!(app.run(shutdown.clone()));
     let mut demo = JoinSet::new();
     if let Some(issuer) = issuer {
-        demo.spawn(async move {
-            if let Err(error) = issuer.run().await {
-                notice(format_args!("the test issuer has ended: {error}"));
-            }
-        });
+        demo.spawn(serve_issuer(issuer));
     }
 
     let became_ready = tokio::select! {
@@ -85,6 +83,12 @@ async fn serve(args: &DevArgs) -> anyhow::Result<()> {
     demo.shutdown().await;
     shutdown.cancel();
     running.await.context("failed to end the admin port")
+}
+
+async fn serve_issuer(issuer: TestIssuer) {
+    if let Err(error) = issuer.run().await {
+        notice(format_args!("the test issuer has ended: {error}"));
+    }
 }
 
 /// The endpoints that take tokens, with the rules of their manifests.
@@ -125,7 +129,7 @@ async fn issuer(
 }
 
 fn configure(
-    (args, issuer): (&DevArgs, Option<String>),
+    (args, issuer, people): (&DevArgs, Option<String>, &[Reader]),
     endpoints: &[Endpoint],
     kafka: &Kafka,
     keys: &KeyFolder,
@@ -148,7 +152,10 @@ fn configure(
         let (topic, anonymous) = (endpoint.kafka.topic.to_string(), endpoint.public_access.anonymous);
         let tokens = endpoint.auth.tokens();
         let of_a_cluster = tokens.is_some_and(|tokens| tokens.keys.is_a_clusters());
-        streams.push(ReadyStream { app, topic, anonymous, takes_tokens: tokens.is_some(), of_a_cluster, keys: issued });
+        let filters = endpoint.auth.keys().iter().map(|key| key.filters.as_slice());
+        let rows = rows_of_all(filters.chain(people.iter().filter_map(|reader| reader.filters(&app))));
+        let takes_tokens = tokens.is_some();
+        streams.push(ReadyStream { app, topic, anonymous, takes_tokens, of_a_cluster, keys: issued, rows });
     }
     Ok((configs, streams))
 }
@@ -170,7 +177,8 @@ fn start_demo(args: &DevArgs, ready: &Ready, demo: &mut JoinSet<()>) -> anyhow::
     }
     let producer = Producer::new(&ready.kafka, &[])?;
     for stream in &ready.streams {
-        let subject = Subject { app: stream.app.clone(), topic: stream.topic.clone() };
+        let (app, topic, rows) = (stream.app.clone(), stream.topic.clone(), stream.rows.clone());
+        let subject = Subject { app, topic, rows };
         demo.spawn(demo::run(producer.clone(), subject, args.demo_rate));
     }
     Ok(())

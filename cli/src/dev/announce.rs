@@ -2,6 +2,10 @@
 
 use super::issuer::readers::Reader;
 use super::keys::IssuedKey;
+use super::rows::{Row, in_words};
+use crate::publish::Attributes;
+use headgate_wire::Filter;
+use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,6 +25,8 @@ pub(crate) struct ReadyStream {
     pub(crate) of_a_cluster: bool,
     /// Keys of this run.
     pub(crate) keys: Vec<IssuedKey>,
+    /// Attributes that its readers ask for, by reader.
+    pub(crate) rows: Vec<Row>,
 }
 
 /// Everything that is running.
@@ -61,6 +67,14 @@ struct LinePerson<'r> {
     user: &'r str,
     /// Apps that let the user in.
     reads: Vec<&'r str>,
+    /// The same apps with the user's rows: those that match all filters.
+    streams: Vec<LineReading<'r>>,
+}
+
+#[derive(Serialize)]
+struct LineReading<'r> {
+    app: &'r str,
+    filters: &'r [Filter],
 }
 
 #[derive(Serialize)]
@@ -68,20 +82,47 @@ struct LineStream<'r> {
     app: &'r str,
     url: String,
     key: Option<&'r str>,
+    keys: Vec<LineKey<'r>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LineKey<'r> {
+    name: &'r str,
+    key: &'r str,
+    filters: &'r [Filter],
+    expires_at: Option<Timestamp>,
+}
+
+impl<'r> From<&'r IssuedKey> for LineKey<'r> {
+    fn from(issued: &'r IssuedKey) -> Self {
+        let IssuedKey { name, text, filters, expires_at } = issued;
+        Self { name, key: text, filters, expires_at: *expires_at }
+    }
+}
+
+impl<'r> From<&'r Reader> for LinePerson<'r> {
+    fn from(reader: &'r Reader) -> Self {
+        let reads = reader.apps();
+        let reading = |app: &&'r str| Some(LineReading { app, filters: reader.filters(app)? });
+        Self { user: &reader.user, streams: reads.iter().filter_map(reading).collect(), reads }
+    }
 }
 
 impl Ready {
-    /// One line for scripts: `{"streams":[{"app","url","key"}],"kafka","admin"}`; `key` is null where none was made, and
-    /// `issuer` and `people` (`[{"user","reads"}]`, by app) follow where there is one.
+    /// One line for scripts: `{"streams":[{"app","url","key","keys"}],"kafka","admin"}`. `keys` is
+    /// `[{"name","key","filters","expiresAt"}]`, and `key` the first of them, null where none was made. `issuer` and
+    /// `people` (`[{"user","reads","streams":[{"app","filters"}]}]`) follow where there is one.
     pub(crate) fn to_json(&self) -> serde_json::Result<String> {
         let streams = self.streams.iter().map(|stream| LineStream {
             app: &stream.app,
             url: self.url(stream),
             key: stream.keys.first().map(|key| key.text.as_str()),
+            keys: stream.keys.iter().map(LineKey::from).collect(),
         });
         let admin = format!("http://{}", reachable(self.admin));
         let issuer = self.issuer.as_deref();
-        let people = self.people.iter().map(|reader| LinePerson { user: &reader.user, reads: reader.apps() }).collect();
+        let people = self.people.iter().map(LinePerson::from).collect();
         serde_json::to_string(&Line { streams: streams.collect(), kafka: &self.kafka, admin, issuer, people })
     }
 
@@ -92,7 +133,7 @@ impl Ready {
             let access = if stream.anonymous { "anyone may read" } else { "closed" };
             let _ = writeln!(text, "{}\n  {}  (topic {}, {access})", stream.app, self.url(stream), stream.topic);
             for key in &stream.keys {
-                let _ = writeln!(text, "  key {}: {}", key.name, key.text);
+                let _ = writeln!(text, "  key {}: {}{}", key.name, key.text, limits(key));
             }
         }
         let kind = if self.embedded { "embedded, in memory" } else { "yours" };
@@ -122,9 +163,15 @@ impl Ready {
         let bearer = if key.is_some() { r#" -H "Authorization: Bearer $HEADGATE_KEY""# } else { "" };
         let _ = writeln!(text, "  curl -N -H 'Accept: text/event-stream'{bearer} {url}");
         let _ = writeln!(text, "  {}", python(&url, key.is_some()));
-        let kafka = &self.kafka;
-        let _ =
-            writeln!(text, "  {program} publish --kafka {kafka} --topic {} '{{\"hello\":\"world\"}}'\n", stream.topic);
+        let _ = writeln!(text, "  {}\n", self.publish(stream));
+    }
+
+    /// The command that publishes what a reader of the stream is shown.
+    fn publish(&self, stream: &ReadyStream) -> String {
+        let (program, kafka, topic) = (&self.program, &self.kafka, &stream.topic);
+        let row = stream.rows.iter().find(|row| !row.is_empty());
+        let options: String = row.into_iter().flatten().map(|(name, value)| publish_option(name, value)).collect();
+        format!("{program} publish --kafka {kafka} --topic {topic}{options} '{{\"hello\":\"world\"}}'")
     }
 
     fn people(&self, text: &mut String, issuer: &str) {
@@ -147,6 +194,9 @@ impl Ready {
         let _ = writeln!(text, "  {program} login {issuer}");
         for stream in self.streams.iter().filter(|stream| stream.takes_tokens) {
             let _ = writeln!(text, "  {program} stream {} --issuer {issuer}", self.url(stream));
+            if stream.keys.is_empty() {
+                let _ = writeln!(text, "  {}", self.publish(stream));
+            }
         }
         text.push('\n');
     }
@@ -157,6 +207,36 @@ impl Ready {
 
     fn is_default(&self) -> bool {
         crate::args::DEFAULT_SERVER.strip_prefix("http://") == Some(reachable(self.listen).to_string().as_str())
+    }
+}
+
+/// What a key shows and how long, unless it is everything and for ever.
+fn limits(key: &IssuedKey) -> String {
+    let rows = (!key.filters.is_empty()).then(|| in_words(&key.filters));
+    let end = key.expires_at.map(|end| format!("until {end}"));
+    let words: Vec<String> = rows.into_iter().chain(end).collect();
+    if words.is_empty() { String::new() } else { format!("  ({})", words.join(", ")) }
+}
+
+/// The option of `headgate publish` for an attribute, with a space before it; nothing for what cannot be chosen there.
+fn publish_option(name: &str, value: &str) -> String {
+    let mut attributes = Attributes::default();
+    attributes.set(name, value);
+    let value = quoted(value);
+    match name {
+        "subject" | "type" | "source" => format!(" --{name} {value}"),
+        _ if attributes.check().is_err() || attributes == Attributes::default() => String::new(),
+        _ => format!(" --attribute {name}={value}"),
+    }
+}
+
+/// A word of a shell's command line.
+fn quoted(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/:@".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -193,6 +273,7 @@ mod tests {
             takes_tokens: true,
             of_a_cluster: false,
             keys,
+            rows: Vec::new(),
         };
         Ready {
             streams: vec![stream],
@@ -207,13 +288,14 @@ mod tests {
     }
 
     fn key() -> IssuedKey {
-        IssuedKey { name: "default".to_owned(), text: "hgk_x".to_owned() }
+        let (name, text) = ("default".to_owned(), "hgk_x".to_owned());
+        IssuedKey { name, text, filters: Vec::new(), expires_at: None }
     }
 
     #[test]
     fn scripts_get_one_line() {
         let line = ready("127.0.0.1:8080", vec![key()]).to_json().unwrap();
-        let expected = r#"{"streams":[{"app":"orders","url":"http://127.0.0.1:8080/orders","key":"hgk_x"}],"kafka":"127.0.0.1:4711","admin":"http://127.0.0.1:9090"}"#;
+        let expected = r#"{"streams":[{"app":"orders","url":"http://127.0.0.1:8080/orders","key":"hgk_x","keys":[{"name":"default","key":"hgk_x","filters":[],"expiresAt":null}]}],"kafka":"127.0.0.1:4711","admin":"http://127.0.0.1:9090"}"#;
         assert_eq!(line, expected);
         assert!(ready("127.0.0.1:8080", vec![]).to_json().unwrap().contains(r#""key":null"#));
     }
@@ -225,6 +307,31 @@ mod tests {
         assert!(text.contains("target/release/headgate stream orders\n"), "{text}");
         assert!(text.contains("curl -N -H 'Accept: text/event-stream' -H \"Authorization: Bearer $HEADGATE_KEY\""));
         assert!(text.contains("ws://127.0.0.1:8080/orders"), "{text}");
+    }
+
+    #[test]
+    fn every_key_says_what_it_shows_and_until_when_and_what_is_published_is_shown() {
+        let filters = vec![Filter::exact("tenant", "a b")];
+        let expires_at = Some("2027-01-01T00:00:00Z".parse().unwrap());
+        let partner = IssuedKey { name: "partner".to_owned(), filters, expires_at, ..key() };
+        let mut ready = ready("127.0.0.1:8080", vec![key(), partner.clone()]);
+        ready.streams[0].rows = super::super::rows::rows_of_all([&[], &partner.filters[..]]);
+        let text = ready.to_text();
+        assert!(text.contains("key default: hgk_x\n"), "{text}");
+        assert!(text.contains("key partner: hgk_x  (events with tenant a b, until 2027-01-01T00:00:00Z)\n"), "{text}");
+        assert!(text.contains("--topic shop.orders --attribute tenant='a b' '{\"hello\":\"world\"}'\n"), "{text}");
+        let line = ready.to_json().unwrap();
+        let expected = r#"{"name":"partner","key":"hgk_x","filters":[{"exact":{"tenant":"a b"}}],"expiresAt":"2027-01-01T00:00:00Z"}"#;
+        assert!(line.contains(expected), "{line}");
+    }
+
+    #[test]
+    fn a_filter_becomes_the_option_that_sets_its_attribute_if_there_is_one() {
+        let options = |name, value| publish_option(name, value);
+        assert_eq!(options("subject", "it's"), r" --subject 'it'\''s'");
+        assert_eq!(options("type", "a.b"), " --type a.b");
+        assert_eq!(options("tenant", ""), " --attribute tenant=''");
+        assert_eq!((options("id", "1"), options("Tenant", "1")), (String::new(), String::new()));
     }
 
     #[test]
@@ -259,7 +366,9 @@ mod tests {
         );
         let line = ready.to_json().unwrap();
         assert!(
-            line.contains(r#""people":[{"user":"alice","reads":["orders"]},{"user":"carol","reads":[]}]"#),
+            line.contains(
+                r#""people":[{"user":"alice","reads":["orders"],"streams":[{"app":"orders","filters":[]}]},{"user":"carol","reads":[],"streams":[]}]"#
+            ),
             "{line}"
         );
     }

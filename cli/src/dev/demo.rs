@@ -2,6 +2,7 @@
 //!
 //! Which event comes at which place of the sequence is pure; `run` only sends them.
 
+use super::rows::Row;
 use crate::kafka::{Producer, Record, StoreError};
 use crate::output::notice;
 use crate::publish::{Attributes, Mode, Template};
@@ -42,6 +43,8 @@ pub(crate) struct Subject {
     pub(crate) app: String,
     /// Its topic.
     pub(crate) topic: String,
+    /// What its readers ask for: events get the attributes of these rows in turn.
+    pub(crate) rows: Vec<Row>,
 }
 
 /// A value that this attribute has in sample events of the app: another one for each number, as far as there are some.
@@ -80,14 +83,16 @@ async fn send(producer: &Producer, subject: &Subject, sequence: u64) -> Result<(
 
 fn record(subject: &Subject, sequence: u64, chance: u64, time: Timestamp) -> Record {
     let theme = Theme::of(&subject.app);
-    let (device, channel) = theme.devices()[(chance % 5) as usize];
+    let row = row(&subject.rows, sequence);
+    let (device, channel) = theme.device(row, chance);
     let (kind, data) = theme.event(sequence, chance / 5, device);
-    let attributes = Attributes {
+    let mut attributes = Attributes {
         kind: Some(kind.to_owned()),
         source: Some(format!("/demo/{device}")),
         subject: Some(channel.to_owned()),
         extensions: BTreeMap::from([("device".to_owned(), device.to_owned())]),
     };
+    row.iter().flat_map(|row| row.iter()).for_each(|(name, value)| attributes.set(name, value));
     let mode = if sequence % PLAIN_EVERY == PLAIN_EVERY - 1 {
         Mode::Plain
     } else if sequence.is_multiple_of(STRUCTURED_EVERY) {
@@ -105,6 +110,12 @@ fn record(subject: &Subject, sequence: u64, chance: u64, time: Timestamp) -> Rec
     })
 }
 
+/// The row whose turn it is. Plain events have no attributes, and take nobody's turn.
+fn row(rows: &[Row], sequence: u64) -> Option<&Row> {
+    let turn = usize::try_from(sequence - sequence / PLAIN_EVERY).unwrap_or_default();
+    rows.get(turn.checked_rem(rows.len())?)
+}
+
 impl Theme {
     fn of(app: &str) -> Self {
         if app.contains("order") { Self::Orders } else { Self::Sensors }
@@ -115,6 +126,16 @@ impl Theme {
             Self::Orders => TILLS,
             Self::Sensors => SENSORS,
         }
+    }
+
+    /// A device and its channel, as the row wants them if there is such a device.
+    fn device(self, row: Option<&Row>, chance: u64) -> (&'static str, &'static str) {
+        let wants = |name: &str, value: &str| row.and_then(|row| row.get(name)).is_none_or(|wanted| wanted == value);
+        let all = self.devices();
+        let fits = |(device, channel): &&(&str, &str)| wants("device", device) && wants("subject", channel);
+        let fitting: Vec<_> = all.iter().filter(fits).collect();
+        let choice = |count: usize| usize::try_from(chance % count.max(1) as u64).unwrap_or_default();
+        fitting.get(choice(fitting.len())).map_or_else(|| all[choice(all.len())], |device| **device)
     }
 
     fn event(self, sequence: u64, chance: u64, device: &str) -> (&'static str, Value) {
@@ -146,7 +167,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn records(app: &str) -> Vec<Record> {
-        let subject = Subject { app: app.to_owned(), topic: "t".to_owned() };
+        records_for(app, Vec::new())
+    }
+
+    fn records_for(app: &str, rows: Vec<Row>) -> Vec<Record> {
+        let subject = Subject { app: app.to_owned(), topic: "t".to_owned(), rows };
         (0..210).map(|n| record(&subject, n, n.wrapping_mul(0x9e37_79b9_7f4a_7c15), Timestamp::UNIX_EPOCH)).collect()
     }
 
@@ -174,6 +199,36 @@ mod tests {
             }
         }
         assert_eq!(sample("orders", "tenant", 0), None);
+    }
+
+    #[test]
+    fn every_reader_gets_rows_of_their_own_in_turn() {
+        let row = |subject: &str, tenant: &str| {
+            Row::from(
+                [("subject", subject), ("tenant", tenant)].map(|(name, value)| (name.to_owned(), value.to_owned())),
+            )
+        };
+        for readers in 1..=8 {
+            let tenants: Vec<String> = (0..readers).map(|number| format!("tenant-{number}")).collect();
+            let rows = tenants.iter().map(|tenant| row("eu", tenant)).chain([Row::new()]).collect();
+            let records = records_for("orders", rows);
+            for tenant in &tenants {
+                let of_tenant: Vec<_> = records.iter().filter(|r| header(r, "ce_tenant") == Some(tenant)).collect();
+                assert!(!of_tenant.is_empty(), "{tenant} of {readers}");
+                assert!(of_tenant.iter().all(|r| header(r, "ce_subject") == Some("eu")));
+                assert!(of_tenant.iter().all(|r| ["till-1", "till-2"].contains(&header(r, "ce_device").unwrap())));
+            }
+            assert!(records.iter().any(|r| header(r, "ce_tenant").is_none() && header(r, "ce_type").is_some()));
+        }
+    }
+
+    #[test]
+    fn what_no_sample_event_has_is_added_and_what_is_not_for_filters_to_choose_stays() {
+        let row =
+            Row::from([("subject", "mars"), ("id", "1")].map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let records = records_for("orders", vec![row]);
+        let attributed: Vec<_> = records.iter().filter(|r| header(r, "ce_type").is_some()).collect();
+        assert!(attributed.iter().all(|r| header(r, "ce_subject") == Some("mars") && header(r, "ce_id") != Some("1")));
     }
 
     #[test]

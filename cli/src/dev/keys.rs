@@ -3,7 +3,9 @@
 //! A key's text is only in what is printed. The folder is readable for this user only.
 
 use headgate_operator::model::Key;
+use headgate_wire::Filter;
 use headgate_wire::key::{KeyDigest, Verifier, VerifierFile, mint};
+use jiff::Timestamp;
 use std::fmt;
 use std::fs::Permissions;
 use std::io::{self, Write as _};
@@ -18,6 +20,10 @@ pub(crate) struct IssuedKey {
     pub(crate) name: String,
     /// The key.
     pub(crate) text: String,
+    /// Which events it shows: those that match all of these.
+    pub(crate) filters: Vec<Filter>,
+    /// When it ends.
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for IssuedKey {
@@ -47,7 +53,8 @@ impl KeyFolder {
             } else {
                 let (id, text) = fresh()?;
                 let digest = KeyDigest::of(&text);
-                issued.push(IssuedKey { name: key.name.to_string(), text });
+                let (name, filters, expires_at) = (key.name.to_string(), key.filters.clone(), key.expires_at);
+                issued.push(IssuedKey { name, text, filters, expires_at });
                 (id, digest)
             };
             file.keys.push(Verifier {
@@ -78,7 +85,6 @@ fn fresh() -> Result<(String, String), getrandom::Error> {
 mod tests {
     use super::*;
     use headgate_crds::types::{KeyName, Text as _};
-    use headgate_wire::Filter;
     use headgate_wire::key::Permission;
     use std::collections::BTreeSet;
     use std::path::Path;

@@ -1,6 +1,7 @@
 //! What each of the people made up may read, as the gateway's own rules have it. Pure.
 
 use super::people::{Person, TokenStream};
+use crate::dev::rows::in_words;
 use headgate_gateway::auth::User;
 use headgate_gateway::auth::oidc::Rules;
 use headgate_wire::config::Oidc;
@@ -21,6 +22,14 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// The filters of their rows at an app; none if they are refused there.
+    pub(crate) fn filters(&self, app: &str) -> Option<&[Filter]> {
+        self.streams.iter().find_map(|(known, reading)| match reading {
+            Reading::Rows(filters) if known == app => Some(filters.as_slice()),
+            _ => None,
+        })
+    }
+
     /// Apps that let them in.
     pub(crate) fn apps(&self) -> Vec<&str> {
         let admitted = self.streams.iter().filter(|(_, reading)| matches!(reading, Reading::Rows(_)));
@@ -71,25 +80,9 @@ fn lacking(claims: &Map<String, Value>, rules: &Oidc) -> Vec<String> {
 impl fmt::Display for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rows(filters) if filters.is_empty() => f.write_str("everything"),
-            Self::Rows(filters) => {
-                let rows: Vec<String> = filters.iter().map(rows).collect();
-                write!(f, "events with {}", rows.join(" and "))
-            }
+            Self::Rows(filters) => f.write_str(&in_words(filters)),
             Self::Refused(claims) => write!(f, "refused, for want of the claim {}", claims.join(", ")),
         }
-    }
-}
-
-/// The filter that comes from a claim, in words.
-fn rows(filter: &Filter) -> String {
-    match filter {
-        Filter::Exact(comparisons) => {
-            let words: Vec<String> = comparisons.iter().map(|(name, value)| format!("{name} {value}")).collect();
-            words.join(" and ")
-        }
-        Filter::Any(choices) => choices.iter().map(rows).collect::<Vec<_>>().join(" or "),
-        other => format!("{other:?}"),
     }
 }
 
