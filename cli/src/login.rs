@@ -21,6 +21,7 @@ pub(crate) use provider::{Provider, discover};
 pub(crate) use renewal::{Renewal, revoke};
 pub(crate) use select::{SelectError, Wanted, newest};
 pub(crate) use store::{Login, Request, Store, StoreError};
+pub(crate) use token_endpoint::user;
 
 /// Why somebody could not log in, or a login could not be renewed.
 #[derive(Debug, thiserror::Error)]

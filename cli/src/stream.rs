@@ -3,6 +3,7 @@
 //! Everything that decides is a pure function or state machine; only `client`, `route` and `local` have a socket or a clock.
 
 pub(crate) mod client;
+mod connected;
 mod credentials;
 pub(crate) mod local;
 mod render;

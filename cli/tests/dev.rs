@@ -85,6 +85,12 @@ fn dev_streams_sample_events_and_leaves_nothing_behind() {
     assert_eq!(events.len(), 3);
     assert!(events.iter().all(|event| event["specversion"] == "1.0"));
 
+    let pretty = run(&["stream", url, "--key", key, "-n", "1", "--from", "earliest"]);
+    let (silent, said) = (String::from_utf8_lossy(&shown.stderr), String::from_utf8_lossy(&pretty.stderr));
+    assert!(said.starts_with("connected to 127.0.0.1:") && said.contains("/orders with an API key"), "{said}");
+    assert!(!silent.contains("connected"), "scripts are not told: {silent}");
+    assert_eq!(String::from_utf8_lossy(&pretty.stdout).lines().count(), 1);
+
     assert!(refused(&["stream", url, "--anonymous"]).contains("no key or token was sent"), "closed by default");
     assert!(refused(&["stream", url, "--key", "not-the-key-at-all"]).contains("was sent and refused"));
     let needless = refused(&["stream", dev.url("sensors"), "--key", "not-the-key-at-all"]);

@@ -14,7 +14,7 @@ use crate::stream::{
     Credential, Failure, FailureKind, Given, Query, Renewing, Route, Style, choose, connector, from_key,
     install_provider, resolve,
 };
-use as_whom::{login_at, login_for, logins};
+use as_whom::{issuers, login_at, login_for, logins};
 use headgate_wire::endpoints::ALIAS_PATH;
 use http::Uri;
 use jiff::tz::TimeZone;
@@ -103,6 +103,7 @@ async fn plan(args: &StreamArgs, output: &Output) -> Result<Plan, Failure> {
         from: args.from.clone(),
         credential,
         renewing: Renewing::new(renewal),
+        logged_in_at: if access.anonymous { Vec::new() } else { issuers() },
         connector,
         count: args.count,
         fail_on_gap: args.fail_on_gap,
@@ -233,7 +234,8 @@ fn query(args: &StreamArgs) -> Query {
     Query { channel: args.channel.clone(), parameters }
 }
 
-fn is_local(host: Option<&str>) -> bool {
+/// Whether a host of a URL is this machine.
+pub(super) fn is_local(host: Option<&str>) -> bool {
     host.is_some_and(|host| {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -13,6 +13,9 @@ use serde_json::Value;
 /// How long a token without any end is taken to last.
 const UNKNOWN_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
+/// Claims that name somebody, the clearest first.
+const NAMES: [&str; 3] = ["preferred_username", "email", "sub"];
+
 /// A successful answer. It has no `Debug`, because all of it is secret.
 #[derive(Deserialize)]
 pub(super) struct Tokens {
@@ -69,6 +72,14 @@ impl Tokens {
     }
 }
 
+/// Whose token it says it is: by name if it has one, else by `sub` (OpenID Connect Core 1.0 section 5.1). Unchecked, and
+/// fit for a terminal.
+pub(crate) fn user(token: &str) -> Option<String> {
+    let claims = claims(token);
+    let named = NAMES.iter().filter_map(|name| claims[name].as_str()).map(printable);
+    named.into_iter().find(|name| !name.is_empty())
+}
+
 /// The claims of a token of ours, unchecked: whoever accepts the token checks them.
 pub(super) fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
@@ -98,6 +109,15 @@ mod tests {
         assert_eq!((opaque.token, opaque.expires_at.as_second()), (identity, 90));
         let neither = login(json!({ "access_token": "opaque" }), None);
         assert!(matches!(neither, Err(LoginError::NoJsonWebToken)));
+    }
+
+    #[test]
+    fn a_token_names_its_user_as_clearly_as_it_can() {
+        let of = |claims| user(&jwt(&claims));
+        let all = json!({ "sub": "1", "email": "a@example.com", "preferred_username": "alice" });
+        assert_eq!(of(all).as_deref(), Some("alice"));
+        assert_eq!(of(json!({ "sub": "1\u{1b}[2J", "email": "" })).as_deref(), Some("1[2J"));
+        assert_eq!((of(json!({})), user("opaque")), (None, None));
     }
 
     #[test]

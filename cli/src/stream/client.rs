@@ -2,13 +2,15 @@
 //!
 //! It decides nothing itself, except how long silence may last.
 
+use super::connected;
 use super::credentials::Credential;
 use super::render::Style;
 use super::renewing::Renewing;
-use super::retry::{Clock, End, Failure, FailureKind, Next, Retries};
+use super::retry::{Clock, End, Failure, FailureKind, Next, Retries, Sent};
 use super::route::{Route, Transport};
 use super::session::{Action, Session};
 use super::target::from_position;
+use crate::args::StreamOutput;
 use crate::output::{Output, OutputError, notice};
 use futures_util::{SinkExt as _, StreamExt as _};
 use headgate_wire::endpoints::SUBPROTOCOL_HEADGATE;
@@ -49,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) credential: Credential,
     /// The login, which wins over the credential.
     pub(crate) renewing: Renewing,
+    /// Issuers at which the user is logged in, although nothing of that is used.
+    pub(crate) logged_in_at: Vec<String>,
     /// Trust; `None` = the system's certificate authorities.
     pub(crate) connector: Option<Connector>,
     /// Exit after this many events.
@@ -88,6 +92,7 @@ pub(crate) async fn follow(
 ) -> Result<Summary, Failure> {
     let mut following = Following {
         session: Session::new(plan.count),
+        credential: plan.credential.clone(),
         plan,
         output,
         started: Instant::now(),
@@ -102,6 +107,8 @@ struct Following<'o> {
     session: Session,
     output: &'o mut Output,
     started: Instant,
+    /// With what the present connection was opened.
+    credential: Credential,
     /// When the present connection became ready.
     connected: Option<Instant>,
     connections: u64,
@@ -158,7 +165,7 @@ impl Following<'_> {
     /// One connection from dialling to its end.
     async fn connection(&mut self, mut stop: Pin<&mut impl Future<Output = ()>>) -> Over {
         let dialled = tokio::select! {
-            dialled = dial(&mut self.plan, self.session.cursor()) => dialled,
+            dialled = self.dial() => dialled,
             () = stop.as_mut() => return Over::Done,
         };
         let mut socket = match dialled {
@@ -170,6 +177,33 @@ impl Following<'_> {
             say_goodbye(socket).await;
         }
         over
+    }
+
+    async fn dial(&mut self) -> Result<Socket, End> {
+        let plan = &mut self.plan;
+        let address = from_position(&plan.address, self.session.cursor().or(plan.from.as_deref()))
+            .map_err(|error| End::NotHeadgate(error.to_string()))?;
+        let mut request = address.into_client_request().map_err(|error| End::NotHeadgate(error.to_string()))?;
+        let headers = request.headers_mut();
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL_HEADGATE));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("headgate/", env!("CARGO_PKG_VERSION"))));
+        self.credential = plan.renewing.credential().await?.unwrap_or_else(|| plan.credential.clone());
+        let sent = match &self.credential {
+            Credential::Anonymous => Sent::Nothing { logged_in_at: plan.logged_in_at.clone() },
+            Credential::Bearer(value) => {
+                headers.insert(AUTHORIZATION, value.clone());
+                Sent::Credential
+            }
+        };
+        let connecting = async {
+            let transport = plan.route.open(&plan.address).await?;
+            let upgraded = client_async_tls_with_config(request, transport, None, plan.connector.clone()).await;
+            upgraded.map(|(socket, _)| socket).map_err(|error| not_connected(error, sent))
+        };
+        match tokio::time::timeout(ATTEMPT_TIMEOUT, connecting).await {
+            Ok(dialled) => dialled,
+            Err(_) => Err(End::Unreachable(format!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs()))),
+        }
     }
 
     async fn converse(&mut self, socket: &mut Socket, mut stop: Pin<&mut impl Future<Output = ()>>) -> Over {
@@ -229,6 +263,8 @@ impl Following<'_> {
                 self.connections += 1;
                 if again {
                     notice("connected again, resuming after the last event");
+                } else if self.plan.style.output == StreamOutput::Pretty {
+                    notice(connected::sentence(&self.plan.address, &self.credential));
                 }
             }
             Action::Say(text) => notice(text),
@@ -250,32 +286,9 @@ impl Following<'_> {
     }
 }
 
-async fn dial(plan: &mut Plan, cursor: Option<&str>) -> Result<Socket, End> {
-    let address = from_position(&plan.address, cursor.or(plan.from.as_deref()))
-        .map_err(|error| End::NotHeadgate(error.to_string()))?;
-    let mut request = address.into_client_request().map_err(|error| End::NotHeadgate(error.to_string()))?;
-    let headers = request.headers_mut();
-    headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL_HEADGATE));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("headgate/", env!("CARGO_PKG_VERSION"))));
-    let credential = plan.renewing.credential().await?.unwrap_or_else(|| plan.credential.clone());
-    let with_credential = credential != Credential::Anonymous;
-    if let Credential::Bearer(value) = credential {
-        headers.insert(AUTHORIZATION, value);
-    }
-    let connecting = async {
-        let transport = plan.route.open(&plan.address).await?;
-        let upgraded = client_async_tls_with_config(request, transport, None, plan.connector.clone()).await;
-        upgraded.map(|(socket, _)| socket).map_err(|error| not_connected(error, with_credential))
-    };
-    match tokio::time::timeout(ATTEMPT_TIMEOUT, connecting).await {
-        Ok(dialled) => dialled,
-        Err(_) => Err(End::Unreachable(format!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs()))),
-    }
-}
-
-fn not_connected(error: tungstenite::Error, with_credential: bool) -> End {
+fn not_connected(error: tungstenite::Error, sent: Sent) -> End {
     match error {
-        tungstenite::Error::Http(response) => refused(&response, with_credential),
+        tungstenite::Error::Http(response) => refused(&response, sent),
         tungstenite::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(rustls::Error::InvalidCertificate(cause)) => End::Untrusted(cause.to_string()),
             Some(rustls::Error::InvalidMessage(_)) => End::NotHeadgate("it does not speak TLS".to_owned()),
@@ -290,7 +303,7 @@ fn not_connected(error: tungstenite::Error, with_credential: bool) -> End {
     }
 }
 
-fn refused(response: &Response<Option<Vec<u8>>>, with_credential: bool) -> End {
+fn refused(response: &Response<Option<Vec<u8>>>, sent: Sent) -> End {
     let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default());
     let ours = serde_json::from_str::<serde_json::Value>(&body).ok();
     let message = match ours.as_ref().and_then(|json| json["message"].as_str()) {
@@ -299,7 +312,7 @@ fn refused(response: &Response<Option<Vec<u8>>>, with_credential: bool) -> End {
     };
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let (status, retry_after) = (response.status().as_u16(), retry_after.map(Duration::from_secs));
-    End::Refused { status, retry_after, message, with_credential }
+    End::Refused { status, retry_after, message, sent }
 }
 
 fn closed(frame: Option<CloseFrame>) -> End {

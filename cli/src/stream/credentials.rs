@@ -9,6 +9,9 @@ pub(crate) const KEY_VARIABLE: &str = "HEADGATE_KEY";
 /// Environment variable with a JSON Web Token.
 pub(crate) const TOKEN_VARIABLE: &str = "HEADGATE_TOKEN";
 
+/// What a key or token follows in the header (RFC 6750 section 2.1).
+const SCHEME: &str = "Bearer ";
+
 /// What goes into the Authorization header.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Credential {
@@ -24,6 +27,16 @@ impl fmt::Debug for Credential {
             Self::Anonymous => "Anonymous",
             Self::Bearer(_) => "Bearer(…)",
         })
+    }
+}
+
+impl Credential {
+    /// The key or token itself.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous => None,
+            Self::Bearer(value) => value.to_str().ok()?.strip_prefix(SCHEME),
+        }
     }
 }
 
@@ -101,7 +114,7 @@ fn bearer(text: &str) -> Result<Credential, CredentialError> {
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(CredentialError::Unprintable);
     }
-    let mut value = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| CredentialError::Unprintable)?;
+    let mut value = HeaderValue::from_str(&format!("{SCHEME}{text}")).map_err(|_| CredentialError::Unprintable)?;
     value.set_sensitive(true);
     Ok(Credential::Bearer(value))
 }

@@ -26,8 +26,8 @@ pub(crate) enum End {
         retry_after: Option<Duration>,
         /// The gateway's sentence.
         message: String,
-        /// A key or token was sent.
-        with_credential: bool,
+        /// As whom it was asked for.
+        sent: Sent,
     },
     /// No TCP connection, no TLS, no answer.
     Unreachable(String),
@@ -46,6 +46,18 @@ pub(crate) enum End {
     Lost(String),
     /// The API server does not let us through to the gateway.
     Forbidden(String),
+}
+
+/// The credential of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// A key or token.
+    Credential,
+    /// None.
+    Nothing {
+        /// Issuers whose tokens could have been sent.
+        logged_in_at: Vec<String>,
+    },
 }
 
 /// What to do next.
@@ -176,11 +188,11 @@ fn advice(code: u16, reason: &str) -> Retry {
 
 fn describe(end: &End) -> String {
     match end {
-        End::Refused { status, message, with_credential, .. } => {
+        End::Refused { status, message, sent, .. } => {
             let hint = match status {
-                401 => unauthorized_hint(message, *with_credential),
-                404 => " (is the app's name right?)",
-                _ => "",
+                401 => unauthorized_hint(message, sent),
+                404 => " (is the app's name right?)".to_owned(),
+                _ => String::new(),
             };
             format!("refused with {status}: {message}{hint}")
         }
@@ -195,14 +207,24 @@ fn describe(end: &End) -> String {
 }
 
 /// What a gateway does not say of a credential, but the one who sent it, or did not, may know.
-fn unauthorized_hint(message: &str, with_credential: bool) -> &'static str {
-    if !with_credential {
-        " (no key or token was sent: set HEADGATE_KEY or HEADGATE_TOKEN, give --key or --token, or use headgate login)"
-    } else if message.contains(ACCEPTS_NONE) {
-        " (give --anonymous, or unset HEADGATE_KEY and HEADGATE_TOKEN)"
-    } else {
-        " (a key or token was sent and refused: is it one of this endpoint's, and neither expired nor revoked?)"
-    }
+fn unauthorized_hint(message: &str, sent: &Sent) -> String {
+    let hint = match sent {
+        Sent::Nothing { logged_in_at } if !logged_in_at.is_empty() => {
+            let issuers = logged_in_at.join(" and ");
+            let issuer = if logged_in_at.len() == 1 { &issuers } else { "with the right one" };
+            return format!(" (no key or token was sent, but you are logged in at {issuers}: give --issuer {issuer})");
+        }
+        Sent::Nothing { .. } => {
+            "no key or token was sent: set HEADGATE_KEY or HEADGATE_TOKEN, give --key or --token, or use headgate login"
+        }
+        Sent::Credential if message.contains(ACCEPTS_NONE) => {
+            "give --anonymous, or unset HEADGATE_KEY and HEADGATE_TOKEN"
+        }
+        Sent::Credential => {
+            "a key or token was sent and refused: is it one of this endpoint's, and neither expired nor revoked?"
+        }
+    };
+    format!(" ({hint})")
 }
 
 /// Upper bound of the delay after this many failures in a row.
@@ -225,13 +247,15 @@ mod tests {
     const NEVER: Clock = Clock { running: Duration::ZERO, connected: None, pause: None };
     const BRIEFLY: Clock = Clock { connected: Some(Duration::from_secs(1)), ..NEVER };
 
+    const NOTHING: Sent = Sent::Nothing { logged_in_at: Vec::new() };
+
     fn closed(reason: CloseReason) -> End {
         End::Closed { code: reason.code(), reason: reason.as_str().to_owned() }
     }
 
     fn refused(status: u16, retry_after: Option<u64>) -> End {
         let retry_after = retry_after.map(Duration::from_secs);
-        End::Refused { status, retry_after, message: String::new(), with_credential: false }
+        End::Refused { status, retry_after, message: String::new(), sent: NOTHING }
     }
 
     fn delay(next: &Next) -> Duration {
@@ -279,12 +303,25 @@ mod tests {
 
     #[test]
     fn no_key_a_wrong_key_and_a_needless_key_are_told_apart() {
-        let words = |message: &str, with_credential| {
-            describe(&End::Refused { status: 401, retry_after: None, message: message.to_owned(), with_credential })
+        let words = |message: &str, sent| {
+            describe(&End::Refused { status: 401, retry_after: None, message: message.to_owned(), sent })
         };
-        assert!(words("valid credentials are needed", false).contains("no key or token was sent"));
-        assert!(words("valid credentials are needed", true).contains("was sent and refused"));
-        assert!(words("this endpoint accepts no credentials", true).contains("--anonymous, or unset HEADGATE_KEY"));
+        assert!(words("valid credentials are needed", NOTHING).contains("no key or token was sent"));
+        assert!(words("valid credentials are needed", Sent::Credential).contains("was sent and refused"));
+        assert!(
+            words("this endpoint accepts no credentials", Sent::Credential)
+                .contains("--anonymous, or unset HEADGATE_KEY")
+        );
+    }
+
+    #[test]
+    fn whoever_is_logged_in_is_told_how_to_use_that() {
+        let words = |issuers: &[&str]| {
+            let logged_in_at = issuers.iter().map(|issuer| (*issuer).to_owned()).collect();
+            unauthorized_hint("valid credentials are needed", &Sent::Nothing { logged_in_at })
+        };
+        assert!(words(&["https://a"]).ends_with("you are logged in at https://a: give --issuer https://a)"));
+        assert!(words(&["https://a", "https://b"]).contains("https://a and https://b: give --issuer with"));
     }
 
     #[test]

@@ -8,10 +8,17 @@ use headgate_crds::StreamEndpoint;
 use headgate_crds::types::Audience;
 use headgate_crds::v1alpha1::AuthMode;
 use kube::ResourceExt as _;
+use std::collections::BTreeSet;
 
 /// Where this user's logins are.
 pub(super) fn logins() -> Result<Store, Failure> {
     Store::of_this_user(|name| std::env::var(name).ok()).map_err(usage)
+}
+
+/// Where this user is logged in, each once; empty if that cannot be read: it is a hint only.
+pub(super) fn issuers() -> Vec<String> {
+    let logins = logins().ok().and_then(|store| store.logins().ok()).unwrap_or_default();
+    logins.into_iter().map(|login| login.request.issuer).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The login at `--issuer`, or else at the endpoint's provider. One that nobody asked for may be missing where a key or

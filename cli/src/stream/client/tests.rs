@@ -1,7 +1,6 @@
 //! A stream through an API server whose gateway pods come and go.
 
 use super::*;
-use crate::args::StreamOutput;
 use crate::cluster::{Cluster, fake, port_forward::PortForward};
 use headgate_wire::endpoints::DEFAULT_STREAM_PORT;
 use serde_json::json;
@@ -36,6 +35,7 @@ async fn when_its_pod_goes_away_a_stream_goes_on_at_another_one_from_its_cursor(
         from: Some("earliest".to_owned()),
         credential: Credential::Anonymous,
         renewing: Renewing::default(),
+        logged_in_at: Vec::new(),
         connector: None,
         count: Some(2),
         fail_on_gap: true,
