@@ -1,14 +1,15 @@
 //! `headgate login`, `headgate logout` and `headgate token`: which provider is meant, then the flow, then the file.
 
 use super::block_on;
+use super::stream::is_local;
 use crate::args::{ClusterArgs, LoginArgs, LogoutArgs, TokenArgs};
 use crate::cluster::Cluster;
 use crate::login::{
     Http, Login, Opener, Provider, Renewal, Request, SelectError, Store, Wanted, authorization_code, device, discover,
-    newest, revoke,
+    newest, revoke, user,
 };
 use crate::output::{Output, notice};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use headgate_crds::v1alpha1::Oidc;
 use jiff::Timestamp;
 use std::process::ExitCode;
@@ -118,6 +119,7 @@ async fn target(target: Option<&str>, cluster: &ClusterArgs) -> anyhow::Result<T
     match target {
         None => Ok(Target::default()),
         Some(url) if url.contains("://") => Ok(Target { issuer: Some(url.to_owned()), ..Target::default() }),
+        Some(text) if text.contains([':', '/']) => bail!(without_scheme(text)),
         Some(name) => {
             let endpoint = Cluster::connect(cluster).await?.endpoint(name).await?;
             let oidc = endpoint.spec.auth.oidc.as_ref();
@@ -125,6 +127,14 @@ async fn target(target: Option<&str>, cluster: &ClusterArgs) -> anyhow::Result<T
             target.with_context(|| format!("{name} takes no tokens of a provider for people"))
         }
     }
+}
+
+/// What to write instead of an address without its scheme: plain HTTP is for this machine only.
+fn without_scheme(text: &str) -> String {
+    let host = text.split('/').next().unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let scheme = if is_local(Some(host)) { "http" } else { "https" };
+    format!("`{text}` is neither an issuer nor a name of a StreamEndpoint: write {scheme}://{text}")
 }
 
 fn of_endpoint(oidc: Option<&Oidc>, words: String) -> Option<Target> {
@@ -145,7 +155,8 @@ fn store() -> anyhow::Result<Store> {
 fn tell(login: &Login) {
     let (issuer, end) = (&login.request.issuer, login.expires_at);
     let after = if login.refresh_token.is_some() { "it is renewed when needed" } else { "then log in again" };
-    notice(format_args!("logged in at {issuer}; the token ends at {end}, {after}"));
+    let whom = user(&login.token).map(|user| format!(" as {user}")).unwrap_or_default();
+    notice(format_args!("logged in at {issuer}{whom}; the token ends at {end}, {after}"));
 }
 
 #[cfg(test)]
@@ -166,6 +177,14 @@ mod tests {
         assert_eq!(of_endpoint(Some(&of_people)), Some(expected));
         let of_services = oidc(json!({ "kubernetes": {}, "audiences": ["orders"] }));
         assert_eq!((of_endpoint(Some(&of_services)), of_endpoint(None)), (None, None));
+    }
+
+    #[test]
+    fn an_address_without_its_scheme_is_told_which_one_it_needs() {
+        assert!(without_scheme("127.0.0.1:8082").ends_with(": write http://127.0.0.1:8082"));
+        assert!(without_scheme("[::1]:8082/a:b").ends_with(": write http://[::1]:8082/a:b"));
+        assert!(without_scheme("localhost:8082").ends_with(": write http://localhost:8082"));
+        assert!(without_scheme("id.example.com/realms/shop").ends_with(": write https://id.example.com/realms/shop"));
     }
 
     #[test]
