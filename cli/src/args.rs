@@ -20,8 +20,10 @@ pub(crate) use login::{LoginArgs, LogoutArgs, TokenArgs};
 pub(crate) use publish::{EventArgs, PublishArgs};
 pub(crate) use stream::{AccessArgs, StreamArgs, StreamOutput};
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// Where `headgate dev` listens for clients, unless told otherwise.
@@ -89,9 +91,23 @@ impl Cli {
     /// What was written on the command line; the first word is the program.
     pub(crate) fn from_words(words: &[OsString]) -> Result<Self, clap::Error> {
         let program = words.first().map(OsString::as_os_str).unwrap_or_default();
-        let matches = command(program).try_get_matches_from(words)?;
+        let matches = command(program).try_get_matches_from(words).map_err(with_hint)?;
         Self::from_arg_matches(&matches)
     }
+}
+
+/// An address after `--oidc` is a word of its own unless an equals sign joins them, because the address may be left out.
+fn with_hint(mut error: clap::Error) -> clap::Error {
+    let stray = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(stray)) if error.kind() == ErrorKind::UnknownArgument => stray.clone(),
+        _ => return error,
+    };
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    if usage.contains(" dev ") && stray.parse::<SocketAddr>().is_ok() {
+        let tip = format!("an address follows its option with an equals sign: --oidc={stray}");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 /// The command line as this program was called: by its name, or by kubectl.
@@ -180,6 +196,14 @@ mod tests {
         }
         let mistaken = help(&["headgate", "stream", "orders", "-n", "shop"]);
         assert!(mistaken.contains("--namespace"), "{mistaken}");
+    }
+
+    #[test]
+    fn an_address_that_is_not_joined_to_its_option_is_told_how() {
+        let told = help(&["headgate", "dev", "--oidc", "127.0.0.1:8085"]);
+        assert!(told.contains("--oidc=127.0.0.1:8085"), "{told}");
+        assert!(!help(&["headgate", "dev", "--oidc", "orders"]).contains("--oidc="));
+        assert!(!help(&["headgate", "list", "127.0.0.1:8085"]).contains("--oidc="));
     }
 
     #[test]

@@ -253,3 +253,17 @@ fn nobody_at_the_address_is_exit_code_3() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(code(&["stream", &format!("http://{nobody}/orders"), "--connect-timeout", "1"]), Some(3));
 }
+
+#[test]
+fn whoever_logs_out_without_a_login_is_not_told_to_log_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |words: &[&str]| {
+        let output = headgate(words).env("XDG_CONFIG_HOME", folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let nobody = (Some(1), "headgate: nobody is logged in\n".to_owned());
+    assert_eq!(told(&["logout"]), nobody);
+    let nobody = (Some(1), "headgate: nobody is logged in at https://id.example.com\n".to_owned());
+    assert_eq!(told(&["logout", "https://id.example.com"]), nobody);
+    assert_eq!(told(&["logout", "--all"]), (Some(0), "nobody is logged in\n".to_owned()));
+}

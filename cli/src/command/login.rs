@@ -9,7 +9,7 @@ use crate::login::{
     newest, revoke, user,
 };
 use crate::output::{Output, notice};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use headgate_crds::v1alpha1::Oidc;
 use jiff::Timestamp;
 use std::process::ExitCode;
@@ -59,8 +59,10 @@ pub(crate) fn run(args: LoginArgs) -> anyhow::Result<ExitCode> {
 pub(crate) fn logout(args: &LogoutArgs) -> anyhow::Result<ExitCode> {
     block_on(async {
         let store = store()?;
-        let logins =
-            if args.all { store.logins()? } else { vec![find(&store, args.target.as_deref(), &args.cluster).await?] };
+        let logins = if args.all { store.logins()? } else { vec![to_forget(&store, args).await?] };
+        if logins.is_empty() {
+            notice("nobody is logged in");
+        }
         let http = Http::new(args.ca_cert.as_deref())?;
         for login in logins {
             let issuer = &login.request.issuer;
@@ -106,6 +108,19 @@ async fn log_in(http: &Http, provider: &Provider, request: Request, args: &Login
 async fn find(store: &Store, target: Option<&str>, cluster: &ClusterArgs) -> anyhow::Result<Login> {
     let target = self::target(target, cluster).await?;
     Ok(chosen(store.logins()?, &target)?)
+}
+
+/// The login that `headgate logout` means. Where there is none, logging in is no remedy.
+async fn to_forget(store: &Store, args: &LogoutArgs) -> anyhow::Result<Login> {
+    let target = target(args.target.as_deref(), &args.cluster).await?;
+    chosen(store.logins()?, &target).map_err(|error| match error {
+        SelectError::Nowhere => anyhow!("nobody is logged in"),
+        SelectError::NotLoggedIn { issuer, .. } => anyhow!("nobody is logged in at {issuer}"),
+        SelectError::OtherAudience { issuer, audiences, .. } => {
+            anyhow!("no login at {issuer} is for {audiences}; to forget the others: headgate logout {issuer}")
+        }
+        several @ SelectError::Several(_) => several.into(),
+    })
 }
 
 fn chosen(logins: Vec<Login>, target: &Target) -> Result<Login, SelectError> {

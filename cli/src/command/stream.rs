@@ -2,7 +2,7 @@
 
 mod as_whom;
 
-use crate::args::{DEFAULT_SERVER, DEV_STREAM_ADDRESS, StreamArgs, StreamOutput};
+use crate::args::{DEFAULT_SERVER, DEV_ADMIN_ADDRESS, DEV_STREAM_ADDRESS, StreamArgs, StreamOutput};
 use crate::cluster::access::{AccessError, reading_key};
 use crate::cluster::{Cluster, ClusterError};
 use crate::interruption::interruption;
@@ -121,7 +121,12 @@ async fn find(args: &StreamArgs) -> Result<Found, Failure> {
     let variable = std::env::var(SERVER_VARIABLE).ok();
     match place(args, variable.as_deref())? {
         Place::Address => of_server(args, DEFAULT_SERVER),
-        Place::Server(server) => of_server(args, &server),
+        Place::Server(server) => {
+            if args.local && args.target.is_none() {
+                only_one(&local::apps(DEV_ADMIN_ADDRESS).await)?;
+            }
+            of_server(args, &server)
+        }
         Place::Cluster => of_cluster(args, &connect(args).await?).await,
         Place::Open => anywhere(args).await,
     }
@@ -134,6 +139,9 @@ async fn anywhere(args: &StreamArgs) -> Result<Found, Failure> {
     let local = local::ask(DEV_STREAM_ADDRESS, &path).await;
     let name = app.unwrap_or(ALIAS_PATH);
     if local == Local::HasApp {
+        if app.is_none() {
+            only_one(&local::apps(DEV_ADMIN_ADDRESS).await)?;
+        }
         notice(format_args!("/{name} of the gateway on this machine (--namespace or --context: a cluster's instead)"));
         return of_server(args, DEFAULT_SERVER);
     }
@@ -149,6 +157,14 @@ async fn anywhere(args: &StreamArgs) -> Result<Found, Failure> {
         }),
         Err(error) => Err(of_cluster_error(&error)),
     }
+}
+
+/// Without a name the gateway shows its first app, which is a choice only where there are others.
+fn only_one(apps: &[String]) -> Result<(), Failure> {
+    if apps.len() < 2 {
+        return Ok(());
+    }
+    Err(usage(format_args!("the gateway on this machine has several streams: name one of {}", apps.join(", "))))
 }
 
 fn of_server(args: &StreamArgs, server: &str) -> Result<Found, Failure> {
@@ -296,6 +312,15 @@ mod tests {
         for line in ["orders --local -N shop", "orders --server http://s -N shop", "ws://h/orders -N shop"] {
             assert!(meant(&format!("headgate stream {line}"), None).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn without_a_name_there_must_be_only_one_stream() {
+        let apps = |names: &[&str]| only_one(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!((apps(&[]), apps(&["orders"])), (Ok(()), Ok(())));
+        let several = apps(&["orders", "sensors"]).unwrap_err();
+        assert_eq!(several.kind, FailureKind::Usage);
+        assert!(several.message.ends_with("name one of orders, sensors"), "{}", several.message);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Whether a gateway runs on this machine, and whether it has an app. It sends no credential and opens no stream.
 
 use headgate_gateway::rejection::RejectionKind;
+use serde_json::Value;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -29,6 +30,12 @@ pub(crate) async fn ask(address: &str, path: &str) -> Local {
     }
 }
 
+/// The apps of the gateway whose admin port is at `address`; empty if nothing there says.
+pub(crate) async fn apps(address: &str) -> Vec<String> {
+    let answer = tokio::time::timeout(TIMEOUT, answer(address, "/status")).await;
+    answer.ok().and_then(Result::ok).map(|answer| listed(&answer)).unwrap_or_default()
+}
+
 async fn answer(address: &str, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let question = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
@@ -38,11 +45,21 @@ async fn answer(address: &str, path: &str) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// Only a gateway refuses in its own words.
-fn judge(answer: &str) -> Local {
+fn json(answer: &str) -> Value {
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
     let json = body.find('{').zip(body.rfind('}')).and_then(|(start, end)| body.get(start..=end));
-    let refusal: serde_json::Value = json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}
+
+fn listed(answer: &str) -> Vec<String> {
+    let status = json(answer);
+    let streams = status["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
+    streams.iter().filter_map(|stream| stream["app"].as_str()).map(str::to_owned).collect()
+}
+
+/// Only a gateway refuses in its own words.
+fn judge(answer: &str) -> Local {
+    let refusal = json(answer);
     let word = refusal["error"].as_str().unwrap_or_default();
     match RejectionKind::ALL.into_iter().find(|kind| kind.word() == word) {
         Some(RejectionKind::NotFound) => Local::HasOthers,
@@ -68,11 +85,19 @@ mod tests {
         assert_eq!(judge(""), Local::Nothing);
     }
 
+    #[test]
+    fn the_apps_of_a_gateway_are_those_of_its_status() {
+        let answer = "HTTP/1.1 200 OK\r\n\r\n{\"streams\":[{\"app\":\"orders\"},{\"app\":\"sensors\"}]}";
+        assert_eq!(listed(answer), ["orders", "sensors"]);
+        assert_eq!(listed("HTTP/1.1 404 Not Found\r\n\r\n<html>"), [""; 0]);
+    }
+
     #[tokio::test]
     async fn a_port_without_a_server_is_nothing() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         drop(listener);
         assert_eq!(ask(&address, "/orders").await, Local::Nothing);
+        assert_eq!(apps(&address).await, [""; 0]);
     }
 }
