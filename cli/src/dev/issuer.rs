@@ -31,6 +31,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::net::TcpListener;
 
+/// The client of the tokens that the issuer's own page shows.
+const OWN_PAGE: &str = "test-issuer";
+
 /// Fields of a form or a query. The first of several with one name counts.
 type Fields = BTreeMap<String, String>;
 
@@ -70,12 +73,14 @@ impl TestIssuer {
     /// Answers until it is dropped.
     pub(crate) async fn run(self) -> io::Result<()> {
         let router = Router::new()
+            .route("/", get(choose_token).post(token_chosen))
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/keys", get(keys))
             .route("/authorize", get(choose_person).post(person_chosen))
             .route("/device_authorization", post(begin_device))
             .route("/device", get(choose_device).post(device_chosen))
             .route("/token", post(token))
+            .fallback(async || page(StatusCode::NOT_FOUND, &pages::words("There is no such page here.")))
             .with_state(self.shared);
         axum::serve(self.listener, router).await
     }
@@ -94,6 +99,26 @@ impl Shared {
     fn chosen(&self, body: &Bytes) -> Option<usize> {
         let name = fields(&String::from_utf8_lossy(body)).remove("user")?;
         self.people.iter().position(|person| person.subject == name)
+    }
+}
+
+async fn choose_token(State(issuer): State<Arc<Shared>>) -> Response {
+    page(StatusCode::OK, &issuer.form("Show a token of", &pages::introduction(&issuer.url)))
+}
+
+/// A token for whoever wants to try it by hand. It cannot be renewed.
+async fn token_chosen(State(issuer): State<Arc<Shared>>, body: Bytes) -> Response {
+    let Some(number) = issuer.chosen(&body) else { return choose_token(State(issuer)).await };
+    let person = &issuer.people[number];
+    let granted =
+        grants::Granted { person: number, client_id: OWN_PAGE.to_owned(), nonce: None, refresh_token: String::new() };
+    let audience = issuer.audiences.clone().into();
+    match people::tokens(&issuer.url, &issuer.key, (person, &granted), &audience) {
+        Ok(answer) => {
+            let token = answer["access_token"].as_str().unwrap_or_default();
+            page(StatusCode::OK, &pages::token(person, token, people::TOKEN_SECONDS))
+        }
+        Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, &pages::words("The token could not be signed.")),
     }
 }
 
@@ -237,6 +262,8 @@ fn is_local_redirect(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     #[test]
     fn a_form_is_read_as_browsers_write_it() {
@@ -244,6 +271,37 @@ mod tests {
         assert_eq!(fields["scope"], "openid profile");
         assert_eq!(fields["redirect_uri"], "http://127.0.0.1:1");
         assert_eq!((fields["user"].as_str(), fields["x"].as_str()), ("alice", ""));
+    }
+
+    /// What a browser gets for a request to a new issuer, head and body.
+    async fn answer(request: &str) -> String {
+        let people = people::people(&[]);
+        let issuer = TestIssuer::bind(([127, 0, 0, 1], 0).into(), vec!["orders".to_owned()], people).await.unwrap();
+        let address = issuer.listener.local_addr().unwrap();
+        let serving = tokio::spawn(issuer.run());
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket
+            .write_all(request.replace("HTTP/1.1", "HTTP/1.1\r\nhost: h\r\nconnection: close").as_bytes())
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        serving.abort();
+        answer
+    }
+
+    #[tokio::test]
+    async fn its_address_in_a_browser_says_who_is_there_and_shows_a_token_of_whoever_is_chosen() {
+        let start = answer("GET / HTTP/1.1\r\n\r\n").await;
+        assert!(start.starts_with("HTTP/1.1 200"), "{start}");
+        assert!(start.contains("value=\"alice\"") && start.contains("value=\"carol\""), "{start}");
+        assert!(start.contains("headgate login http://127.0.0.1:"), "{start}");
+        let shown = answer("POST / HTTP/1.1\r\ncontent-length: 8\r\n\r\nuser=bob").await;
+        let token = shown.split("readonly>").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
+        assert_eq!(crate::login::user(token).as_deref(), Some("bob"), "{shown}");
+        let nobody = answer("POST / HTTP/1.1\r\ncontent-length: 8\r\n\r\nuser=eve").await;
+        assert!(nobody.contains("value=\"alice\"") && !nobody.contains("readonly>"), "{nobody}");
+        assert!(answer("GET /elsewhere HTTP/1.1\r\n\r\n").await.contains("There is no such page here."));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::people::Person;
 const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
 <title>Test issuer of headgate dev</title><style>body{font:1.1rem system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}\
 button{display:block;width:100%;margin:.6rem 0;padding:.8rem;font:inherit;text-align:left;cursor:pointer}\
-input{font:inherit;padding:.5rem}b{color:#b00}</style>";
+input{font:inherit;padding:.5rem}textarea{width:100%;height:12rem;font:.9rem monospace}b{color:#b00}</style>";
 const WARNING: &str = "<p><b>For development only.</b> This issuer asks nobody for a password.";
 
 /// A form with one button per person; it is sent to the address of the page.
@@ -16,6 +16,21 @@ pub(super) fn people(people: &[Person], heading: &str, before: &str) -> String {
     };
     let buttons: Vec<String> = people.iter().map(button).collect();
     format!("{HEAD}<h1>{}</h1><form method=\"post\">{before}{}</form>{WARNING}", escape(heading), buttons.concat())
+}
+
+/// What stands on the issuer's own page before the people.
+pub(super) fn introduction(url: &str) -> String {
+    format!("<p>Or log in on the command line: <code>headgate login {}</code>", escape(url))
+}
+
+/// A token to copy.
+pub(super) fn token(person: &Person, token: &str, seconds: i64) -> String {
+    let (subject, token) = (escape(&person.subject), escape(token));
+    format!(
+        "{HEAD}<h1>A token of {subject}</h1><p>It is good for {seconds} seconds, wherever a stream here asks for one, or in \
+         <code>HEADGATE_TOKEN</code>.<textarea aria-label=\"Token\" autofocus readonly>{token}</textarea>\
+         <p><a href=\"/\">Another one</a>{WARNING}"
+    )
 }
 
 /// The field for a device's code.
