@@ -38,16 +38,16 @@ const PLUGIN: &str = "kubectl-headgate";
 
 const EXAMPLES: &str = "\
 Examples:
-  headgate dev                              everything on this machine: Kafka, gateway, sample events
-  headgate stream orders -n 10              ten events of that gateway, or of the cluster's StreamEndpoint
-  headgate why orders                       why a StreamEndpoint is not ready, and what to do about it
-  headgate keys issue orders web            a key for one more client
-  headgate login orders                     as whom `headgate stream orders` connects, where tokens are accepted
+  headgate dev                     Kafka, gateway and sample events here
+  headgate stream orders -n 10     of that gateway, or a StreamEndpoint
+  headgate why orders              why it is not ready, and what to do
+  headgate keys issue orders web   a key for one more client
+  headgate login orders            as whom `headgate stream orders` connects
   headgate publish --topic shop.orders '{\"total\":12}' --kafka localhost:9092
-  headgate lint endpoint.yaml               what the API server would refuse
+  headgate lint endpoint.yaml      what the API server would refuse
 
-Each command has examples of its own: headgate COMMAND --help. As kubectl-headgate in the PATH, kubectl has them too:
-kubectl headgate COMMAND.";
+Each command has examples of its own: headgate COMMAND --help. As kubectl-headgate in the PATH, kubectl has them \
+too: kubectl headgate COMMAND.";
 
 /// Live streams of Kafka topics over WebSocket.
 #[derive(Debug, Parser)]
@@ -150,6 +150,26 @@ mod tests {
     #[test]
     fn the_command_line_has_no_contradiction() {
         Cli::command().debug_assert();
+    }
+
+    /// What is broken by hand is broken again at the width of a terminal, and then ragged.
+    #[test]
+    fn a_paragraph_of_a_help_text_is_one_line_and_a_remark_fits_beside_its_example() {
+        const COLUMNS: usize = 80;
+        let command = Cli::command();
+        let keys = command.find_subcommand("keys").unwrap();
+        for command in command.get_subcommands().chain(keys.get_subcommands()).chain([&command]) {
+            let (name, help) = (command.get_name(), command.get_after_help().unwrap().to_string());
+            let mut in_paragraph = false;
+            for line in help.lines() {
+                let is_prose = !line.is_empty() && !line.starts_with(' ');
+                assert!(!(is_prose && in_paragraph), "{name}: broken by hand before: {line}");
+                assert!(!line.starts_with("     "), "{name}: continued by hand: {line}");
+                let has_remark = line.trim_start().contains("   ");
+                assert!(!has_remark || line.chars().count() <= COLUMNS, "{name}: too long: {line}");
+                in_paragraph = is_prose && !line.ends_with(':');
+            }
+        }
     }
 
     #[test]

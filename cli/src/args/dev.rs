@@ -7,14 +7,14 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  headgate dev                                    two example streams with sample events
-  headgate dev -f endpoint.yaml --no-demo         your manifest; send events with `headgate publish`
+  headgate dev                                two streams with sample events
+  headgate dev -f endpoint.yaml --no-demo     without sample events
   headgate dev -f endpoint.yaml --kafka localhost:9092
-  headgate dev --oidc                             a test issuer too: log in as somebody made up, in a browser or by `headgate login`
-  headgate dev --oidc -f examples/oidc.yaml       people who have the claims that the manifest asks for, and one who has not
-  headgate dev --listen 127.0.0.1:0 --admin 127.0.0.1:0 -o json      for scripts: free ports, one line when ready
+  headgate dev --oidc                         log in at a test issuer
+  headgate dev --oidc -f examples/oidc.yaml   people with the claims it asks for
+  headgate dev --listen 127.0.0.1:0 --admin 127.0.0.1:0 -o json   for scripts
 
-The manifests pass the same validation as in a cluster. Nothing is left behind after Ctrl-C.
+The manifests pass the same validation as in a cluster. Nothing is left behind after Ctrl-C. \
 The embedded Kafka cannot look up times: --from with a time begins with the next record.";
 
 /// Where the test issuer listens, unless told otherwise.

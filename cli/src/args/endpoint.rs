@@ -5,8 +5,8 @@ use clap::{Args, ValueEnum};
 
 const LIST_EXAMPLES: &str = "\
 Examples:
-  headgate list                        the StreamEndpoints of the kubectl context's namespace
-  headgate list -A                     of every namespace
+  headgate list      the StreamEndpoints of the kubectl context's namespace
+  headgate list -A   of every namespace
   headgate list -n shop -o json
 
 Exit codes: 0 done; 1 the cluster could not be asked.";
@@ -21,7 +21,7 @@ Exit codes: 0 printed; 1 the endpoint has no URL yet, does not exist, or the clu
 
 pub(super) const WHY_EXAMPLES: &str = "\
 Examples:
-  headgate why orders                  why it is not ready, and what to do about it
+  headgate why orders   why it is not ready, and what to do about it
   headgate why orders -n shop -o json
   until headgate why orders; do sleep 5; done
 

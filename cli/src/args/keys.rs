@@ -22,7 +22,7 @@ It never prints a key; headgate keys show does.";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
-  headgate keys show orders                      the only key of the endpoint
+  headgate keys show orders   the only key of the endpoint
   headgate keys show orders web
   export HEADGATE_KEY=\"$(headgate keys show orders web)\"
 
@@ -36,7 +36,7 @@ Examples:
   headgate keys issue orders web --expires 2027-01-01T00:00:00Z
   headgate keys issue orders own --hash \"$(headgate keys hash <key.txt)\"
 
-It adds an entry to spec.auth.apiKeys and waits for the operator. The key is not printed; it is in its Secret. If a
+It adds an entry to spec.auth.apiKeys and waits for the operator. The key is not printed; it is in its Secret. If a \
 manifest in Git describes the endpoint, add the same entry there, or applying it again takes the key away.";
 
 const ROTATE_EXAMPLES: &str = "\
@@ -44,14 +44,14 @@ Examples:
   headgate keys rotate orders web
   headgate keys rotate orders --all
 
-The old key stays accepted for spec.auth.rotation.overlapSeconds, one day if the endpoint does not say. A key that must
+The old key stays accepted for spec.auth.rotation.overlapSeconds, one day if the endpoint does not say. A key that must \
 end now is revoked instead.";
 
 const REVOKE_EXAMPLES: &str = "\
 Examples:
   headgate keys revoke orders web
 
-Connections with the key are closed within seconds. The only key of an endpoint is replaced by a new one instead, because
+Connections with the key are closed within seconds. The only key of an endpoint is replaced by a new one instead, because \
 an endpoint in a mode with keys always has one.";
 
 const HASH_EXAMPLES: &str = "\

@@ -9,11 +9,11 @@ Examples:
   headgate lint endpoint.yaml
   headgate lint deploy/*.yaml -o json
   helm template my-app | headgate lint -
-  headgate lint --cluster endpoint.yaml -n shop      ask the API server of the kubectl context too
+  headgate lint --cluster endpoint.yaml -n shop   ask the API server too
 
-Documents of other kinds are skipped. What the API server would refuse is reported first; then what the operator of this
-version would. With --cluster, documents without a problem are then applied to the cluster as a dry run: its admission
-policies, your rights and fields that cannot be changed are judged as well, and nothing is stored. Exit code 1 if there is
+Documents of other kinds are skipped. What the API server would refuse is reported first; then what the operator of this \
+version would. With --cluster, documents without a problem are then applied to the cluster as a dry run: its admission \
+policies, your rights and fields that cannot be changed are judged as well, and nothing is stored. Exit code 1 if there is \
 a problem. What is right and probably not meant is a warning, which fails nothing.";
 
 /// Arguments of `headgate lint`.

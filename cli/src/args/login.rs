@@ -9,19 +9,19 @@ const DEFAULT_CLIENT: &str = "headgate-cli";
 
 const LOGIN_EXAMPLES: &str = "\
 Examples:
-  headgate login https://id.example.com/realms/shop     in the browser of this machine
-  headgate login orders -n shop                         at the provider of the StreamEndpoint `orders`
-  headgate login orders --device                        without a browser here: type a code on another device
+  headgate login https://id.example.com/realms/shop   in a browser here
+  headgate login orders -n shop                       at its provider
+  headgate login orders --device                      a code for another device
   headgate login https://id.example.com --client-id shop-cli --resource https://streams.example.com
 
-The provider must know the client as a public one, with the redirect http://127.0.0.1/callback on any port (RFC 8252), or
+The provider must know the client as a public one, with the redirect http://127.0.0.1/callback on any port (RFC 8252), or \
 with the device flow. The tokens are kept in ~/.config/headgate/logins, readable for you only, and renewed when needed.
 
 Exit codes: 0 logged in; 1 not.";
 
 const LOGOUT_EXAMPLES: &str = "\
 Examples:
-  headgate logout                                       where only one login is kept
+  headgate logout   where only one login is kept
   headgate logout https://id.example.com/realms/shop
   headgate logout --all
 
@@ -29,8 +29,8 @@ The provider is asked to revoke the login, if it offers that. Exit codes: 0 forg
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:
-  headgate token                                        where only one login is kept
-  headgate token orders -n shop                         for the StreamEndpoint `orders`
+  headgate token                  where only one login is kept
+  headgate token orders -n shop   for the StreamEndpoint `orders`
   curl -N -H 'Accept: text/event-stream' -H \"Authorization: Bearer $(headgate token)\" https://streams.example.com/orders
 
 A token that is about to end is renewed first. Exit codes: 0 printed; 1 nobody is logged in there, or renewing failed.";

@@ -8,10 +8,10 @@ const EXAMPLES: &str = "\
 Examples:
   headgate publish --topic shop.orders --kafka localhost:9092 '{\"total\":12}'
   headgate publish --app orders --type com.example.order.created --subject eu '{\"total\":12}'
-  headgate publish --topic shop.orders --key till-3 --attribute device=till-3 --ce-structured '{\"total\":12}'
-  seq 1 1000 | headgate publish --topic shop.orders -          one record per line
+  headgate publish --app orders --attribute device=till-3 --ce-structured '{\"total\":12}'
+  seq 1 1000 | headgate publish --topic shop.orders -   one record per line
 
-`headgate dev` prints the address of its Kafka; put it into HEADGATE_KAFKA. Without any CloudEvents option the record is
+`headgate dev` prints the address of its Kafka; put it into HEADGATE_KAFKA. Without any CloudEvents option the record is \
 plain: DATA alone. The command returns when every record is stored (acks=all); exit code 1 if one is not.";
 
 /// Arguments of `headgate publish`.

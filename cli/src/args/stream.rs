@@ -6,36 +6,37 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  headgate stream orders                                the StreamEndpoint `orders`, with a key from its Secret
+  headgate stream orders                       a StreamEndpoint, with its key
   headgate stream orders -N shop --key-name web -n 10   ten events, then exit
-  headgate stream orders --local --key hgk_…            the app `orders` of a `headgate dev` on this machine
+  headgate stream orders --local --key hgk_…   an app of `headgate dev`
   headgate stream https://streams.example.com/orders --from earliest -o json
-  headgate stream https://streams.example.com/orders --issuer https://id.example.com      after headgate login
+  headgate stream https://streams.example.com/orders --issuer https://id.example.com
   headgate stream orders --channel eu --type com.example.order.created
   headgate stream orders --filter subject.prefix=eu/ --device till-3
   headgate stream orders --from -100 -o raw | jq .total
 
 Where NAME is looked for:
-  --server or HEADGATE_SERVER           an app of that gateway
-  --local                               an app of the gateway on 127.0.0.1:8080
-  --namespace, --context, --kubeconfig, --key-name or --port-forward
-                                        a StreamEndpoint of that cluster
-  none of them                          the gateway on 127.0.0.1:8080 if one runs there and has that app (it says so),
-                                        else a StreamEndpoint of the current kubectl context
+  --server or HEADGATE_SERVER: an app of that gateway
+  --local: an app of the gateway on 127.0.0.1:8080
+  --namespace, --context, --kubeconfig, --key-name or --port-forward: a StreamEndpoint of that cluster
+  none of them: the gateway on 127.0.0.1:8080 if one runs there and has that app (it says so), else a \
+StreamEndpoint of the current kubectl context
 
-A StreamEndpoint that takes tokens gets that of `headgate login`, if somebody is logged in at its provider. Else the key is
-taken from its Secret, unless --key, --token, --anonymous, HEADGATE_KEY or HEADGATE_TOKEN says otherwise. An endpoint that is only reachable within the cluster is reached by port-forwarding through the API server, from
-one gateway pod to the next.
+A StreamEndpoint that takes tokens gets that of `headgate login`, if somebody is logged in at its provider. Else the \
+key is taken from its Secret, unless --key, --token, --anonymous, HEADGATE_KEY or HEADGATE_TOKEN says otherwise. An \
+endpoint that is only reachable within the cluster is reached by port-forwarding through the API server, from one \
+gateway pod to the next.
 
 Exit codes:
   0  done: -n reached, Ctrl-C, or the reader of the pipe went away
   1  wrong usage, or the gateway did not understand the request (400)
-  2  refused: 401, 403, 404, no Headgate stream at that address, or the cluster has no such endpoint or does not let you
+  2  refused: 401, 403, 404, no Headgate stream at that address, or the cluster has no such endpoint or does \
+not let you
   3  no first connection within --connect-timeout, or no cluster
   4  records are missing and --fail-on-gap was given
   5  closed for good: connecting again would end the same way (say, the key was revoked)
 
-Once connected, a broken connection is opened again with the cursor of the last event, for as long as it takes: no event
+Once connected, a broken connection is opened again with the cursor of the last event, for as long as it takes: no event \
 is lost or shown twice. What Kafka no longer has is reported as a gap on the standard error output.";
 
 /// Arguments of `headgate stream`.
