@@ -98,7 +98,7 @@ async fn whoever_knows_the_name_of_an_endpoint_logs_in_at_its_provider_and_strea
         });
         stage.apply(namespace, &topic, json!({ "auth": { "mode": "OIDC", "oidc": oidc } })).await?;
         let person = Person { stage, namespace, home: home.path() };
-        person.is_told("ProviderUnavailable", &provider.issuer()).await?;
+        person.is_told("ProviderUnavailable", provider.issuer()).await?;
         oidc["caSecretRef"] = json!({ "name": "provider-ca" });
         stage.apply(namespace, &topic, json!({ "auth": { "mode": "OIDC", "oidc": oidc } })).await?;
         stage.ready(namespace).await?;
