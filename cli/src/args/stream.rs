@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  headgate stream orders                       a StreamEndpoint, with its key
+  headgate stream orders                                with its key
   headgate stream orders -N shop --key-name web -n 10   ten events, then exit
-  headgate stream orders --local --key hgk_…   an app of `headgate dev`
+  headgate stream orders --local --key hgk_…            an app of `headgate dev`
   headgate stream https://streams.example.com/orders --from earliest -o json
   headgate stream https://streams.example.com/orders --issuer https://id.example.com
   headgate stream orders --channel eu --type com.example.order.created
