@@ -58,8 +58,14 @@ pub struct PodReport {
     pub connections: u64,
 }
 
-/// The state of Kafka that a pod told, and whether it lacks the provider's keys.
-pub type PodState = (String, bool);
+/// The part of a pod's report that is news when it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodState {
+    /// As in [`PodReport`].
+    pub kafka: String,
+    /// Whether no token can be checked.
+    pub lacks_provider_keys: bool,
+}
 
 /// A pod that did not tell its state.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +152,7 @@ impl PodReport {
 
     /// What matters to somebody who asks whether anything has changed.
     pub fn state(&self) -> PodState {
-        (self.kafka_state.clone(), self.provider_problem.is_some())
+        PodState { kafka: self.kafka_state.clone(), lacks_provider_keys: self.provider_problem.is_some() }
     }
 }
 
@@ -183,7 +189,7 @@ mod tests {
             let answer = ANSWER.replace("\"connections\"", &format!("\"oidc\": {provider}, \"connections\""));
             let report = PodReport::parse(answer.as_bytes(), "orders").unwrap();
             assert_eq!(
-                (report.provider_problem.as_deref(), report.state().1),
+                (report.provider_problem.as_deref(), report.state().lacks_provider_keys),
                 (problem, problem.is_some()),
                 "{provider}"
             );

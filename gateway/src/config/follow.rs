@@ -2,8 +2,7 @@
 //!
 //! They must reach live connections within seconds. Everything else is fixed for the life of a process; whoever changes it
 //! restarts the gateway, as the operator does; until then the names of the fields that wait are in the log, the status and a
-//! metric. A file that cannot be used changes nothing, and is told of in the log, the
-//! status and a metric.
+//! metric. A file that cannot be used changes nothing, and is told of in the log, the status and a metric.
 
 use super::{Config, ConfigError, Problem, check};
 use crate::auth::{Authenticator, Policy, reload};

@@ -89,6 +89,5 @@ fn failing(view: &View<'_>, reason: Reason, report: &PodReport, topic: &str) -> 
         Reason::TlsFailed => format!("The TLS connection to the brokers of topic {topic} fails"),
         _ => format!("No broker of topic {topic} can be reached"),
     };
-    let old = condition(view.old, ConditionType::KafkaReady);
-    Finding::no(reason, what).said_by_a_pod(report.kafka_reason.as_deref(), old)
+    Finding::no(reason, what).said_by_a_pod(report.kafka_reason.as_deref(), view.told(ConditionType::KafkaReady))
 }

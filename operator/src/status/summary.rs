@@ -3,11 +3,11 @@
 //! Owns which of several findings is the one to act on: causes come before what they cause. Follows kstatus: `Stalled`
 //! means that waiting is useless, `Reconciling` that it is not over.
 
+use super::Outcome;
 use super::available;
 use super::finding::{Finding, Truth, capitalized, sentence};
 use super::rollout::Rollout;
 use super::view::View;
-use super::{Outcome, condition};
 use headgate_crds::reasons::{ConditionType, Reason};
 use headgate_crds::v1alpha1::{AuthMode, KeyState};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -104,11 +104,12 @@ fn kafka_fails(_: &View<'_>, findings: &Findings) -> Option<Finding> {
 fn tokens_cannot_be_checked(view: &View<'_>, _: &Findings) -> Option<Finding> {
     let spec = &view.observation.object.spec;
     let pods = view.pods();
-    let problems = pods.iter().filter_map(|pod| Some(pod.report.as_ref()?.provider_problem.as_deref()));
-    let problem = problems.reduce(Option::and).flatten().filter(|_| spec.auth.mode == AuthMode::Oidc)?;
+    let reports = pods.iter().filter_map(|pod| pod.report.as_ref());
+    let problems: Vec<&str> = reports.map(|report| report.provider_problem.as_deref()).collect::<Option<_>>()?;
+    let problem = problems.first().filter(|_| spec.auth.mode == AuthMode::Oidc)?;
     let what = "The gateway pods cannot check tokens, because they have no keys of the identity provider";
-    let old = condition(view.old, ConditionType::Ready);
-    Some(Finding::no(Reason::ProviderUnavailable, what).said_by_a_pod(Some(problem), old))
+    let finding = Finding::no(Reason::ProviderUnavailable, what);
+    Some(finding.said_by_a_pod(Some(problem), view.told(ConditionType::Ready)))
 }
 
 fn too_few_pods(_: &View<'_>, findings: &Findings) -> Option<Finding> {

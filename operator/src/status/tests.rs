@@ -214,6 +214,10 @@ fn an_endpoint_whose_gateways_lack_the_keys_of_the_provider_says_so_where_only_t
     scene.object.status = Some(first.clone());
     scene.pods = vec![fixture::unready(waits(pod("a"), "https://id.example.com did not answer within 5s"))];
     assert!(!differs(Some(&first), &scene.applied()));
+    // Another manifest may have another problem.
+    scene.object.metadata.generation = Some(2);
+    let message = scene.applied().conditions.swap_remove(0).message;
+    assert!(message.ends_with("did not answer within 5s."), "{message}");
     // One of them can, so that clients can connect.
     scene.pods.push(report(pod("b"), "Reading", None));
     assert_eq!(words(&scene.applied())[0], "Ready=False RolloutInProgress");

@@ -99,6 +99,11 @@ impl<'a> View<'a> {
         pods
     }
 
+    /// The condition as it was told of this generation; what was told of another may have had another cause.
+    pub(super) fn told(&self, type_: ConditionType) -> Option<&'a Condition> {
+        condition(self.old, type_).filter(|old| old.observed_generation == self.generation)
+    }
+
     /// The finding as a condition. It keeps the time of its transition while its status is the same.
     pub(super) fn condition(&self, type_: ConditionType, finding: &Finding) -> Condition {
         let old = condition(self.old, type_).filter(|old| old.status == finding.truth.as_str());
