@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use headgate_gateway::handshake::WebSocketRequest;
 use headgate_gateway::rejection::Rejection;
+use headgate_gateway::request::handshake::WebSocketRequest;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;
 

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use headgate_gateway::frame::{Inbound, Parser};
+use headgate_gateway::encode::frame::{Inbound, Parser};
 use headgate_gateway::session::{Dialect, Millis, Output, Session, SessionSettings};
 use headgate_wire::CloseReason;
 use libfuzzer_sys::fuzz_target;

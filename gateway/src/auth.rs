@@ -8,12 +8,14 @@
 //! * [`policy`], [`origin`], [`proxies`]: rules that are replaced as a whole; `follow`: when
 //! * [`throttle`]: slows down who guesses
 
+pub mod audit;
 pub mod brought_keys;
 pub mod credential;
 mod decide;
 mod follow;
 pub mod key_file;
 pub mod key_ring;
+pub mod limits;
 mod metrics;
 pub mod oidc;
 pub mod origin;
@@ -33,7 +35,7 @@ pub use policy::Policy;
 pub use principal::Principal;
 
 use crate::config::Config;
-use crate::followed::{FollowedFile, FollowedFiles};
+use crate::config::followed::{FollowedFile, FollowedFiles};
 use crate::rejection::Rejection;
 use arc_swap::{ArcSwap, Guard};
 use headgate_wire::close::CloseReason;

@@ -3,8 +3,11 @@
 //! Everything behind [`Config::load`] may rely on what it checked. All problems are reported at once, each with the field
 //! and the remedy. No error here may quote a value that could be secret.
 
+pub mod args;
 mod check;
 pub mod follow;
+pub mod followed;
+pub mod pem;
 mod yaml;
 
 pub use check::{MAX_APP_LENGTH, Problem};

@@ -1,13 +1,14 @@
 //! One stream of a gateway: its source, its shards, and everything that decides who may join them.
 
 use crate::auth::Authenticator;
+use crate::auth::limits::Limiter;
 use crate::config::Config;
-use crate::limits::Limiter;
+use crate::fanout::shard::ShardSettings;
+use crate::fanout::shard::run::{Admitted, Arrival, Command, ShardHandle};
 use crate::metrics::StreamMetrics;
-use crate::record::StreamContext;
-use crate::shard::run::{Admitted, Arrival, Command, ShardHandle};
-use crate::shard::{Feed, ShardSettings};
 use crate::source::{ReplayPool, Source, SourceError, SourceSettings};
+use crate::stream::feed::Feed;
+use crate::stream::record::StreamContext;
 use headgate_process::Latch;
 use jiff::Timestamp;
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 //!
 //! * [`serve`]: sockets, TLS, HTTP/1.1
 //! * `admission`: the checks
+//! * `begin`: where a client begins
 //! * `upgrade`: WebSocket
 //! * `sse`: server-sent events
 //! * `tickets`: one word for one connection, for browsers
@@ -14,6 +15,7 @@
 //! * `write_timeout`: answers that nobody reads
 
 mod admission;
+mod begin;
 mod page;
 mod relay;
 pub mod serve;
@@ -24,9 +26,9 @@ mod upgrade;
 mod write_timeout;
 
 use crate::endpoint::Endpoint;
-use crate::handshake::WebSocketRequest;
 use crate::rejection::Rejection;
 use crate::request;
+use crate::request::handshake::WebSocketRequest;
 
 use axum::response::{IntoResponse as _, Response};
 use headgate_wire::endpoints::ALIAS_PATH;

@@ -1,7 +1,7 @@
 //! `headgate-gateway`: reads its configuration, builds the gateway, runs it until it is told to stop.
 
 use anyhow::Context as _;
-use headgate_gateway::args::{self, ArgsError, Startup};
+use headgate_gateway::config::args::{self, ArgsError, Startup};
 use headgate_gateway::{App, Config};
 use headgate_process::telemetry::{self, LogFormat};
 use headgate_process::{memory, shutdown};

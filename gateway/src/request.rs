@@ -4,6 +4,7 @@
 //! credential, and never let one reach an error, a log or `Debug`.
 
 mod error;
+pub mod handshake;
 mod path;
 mod query;
 mod redact;

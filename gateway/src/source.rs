@@ -22,7 +22,7 @@ pub use replay::ReplayPool;
 pub use status::{KafkaState, SourceStatus};
 
 use crate::metrics::StreamMetrics;
-use crate::shard::Feed;
+use crate::stream::feed::Feed;
 use headgate_process::Latch;
 use headgate_wire::config::Kafka;
 use std::sync::mpsc::SyncSender;

@@ -7,10 +7,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use headgate_gateway::format::{
-    Encoded, Encoding, Envelope, Gap, encode, encode_cursor, encode_draining, encode_gap, encode_ready,
+use headgate_gateway::encode::format::{
+    Encoded, Encoding, Envelope, encode, encode_cursor, encode_draining, encode_gap, encode_ready,
 };
-use headgate_gateway::record::{Content, Header, Record, RecordParts, StreamContext};
+use headgate_gateway::stream::entry::Gap;
+use headgate_gateway::stream::record::{Content, Header, Record, RecordParts, StreamContext};
 use headgate_wire::ServerMessage;
 use headgate_wire::config::Format;
 use headgate_wire::message::GapReason;

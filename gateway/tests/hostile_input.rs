@@ -3,8 +3,8 @@
 //! Owns generated requests, frames and targets from a fixed seed, 10,000 of each, built from pieces that get past the
 //! first checks. The fuzz targets in `fuzz/` go on from here; this is what every `cargo test` runs.
 
-use headgate_gateway::frame::{Inbound, Parser};
-use headgate_gateway::handshake::WebSocketRequest;
+use headgate_gateway::encode::frame::{Inbound, Parser};
+use headgate_gateway::request::handshake::WebSocketRequest;
 use headgate_gateway::request::{MAX_LOGGED_TARGET_BYTES, StartPosition, StreamRequest, redacted};
 use headgate_gateway::session::{Dialect, Millis, Output, Session, SessionSettings};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};

@@ -16,7 +16,7 @@ mod topic;
 #[path = "interleavings/world.rs"]
 mod world;
 
-use headgate_gateway::position::Position;
+use headgate_gateway::stream::position::Position;
 use headgate_wire::config::SlowClient;
 use proptest::prelude::*;
 use topic::{PARTITIONS, Topic};

@@ -1,7 +1,7 @@
 //! The records that are published, and the frames in which they come back.
 
 use anyhow::{Result, ensure};
-use headgate_gateway::frame::{Opcode, write_frame};
+use headgate_gateway::encode::frame::{Opcode, write_frame};
 
 const BEFORE_STAMP: &str = r#""specversion":"1.0","id":""#;
 const AFTER_STAMP: &str = r#"","source":"/bench","type":"bench.v1","data":""#;

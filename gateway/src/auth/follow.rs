@@ -4,7 +4,7 @@
 
 use super::policy::PolicyError;
 use super::{Authenticator, Policy, key_file, reload};
-use crate::followed::FollowedFile;
+use crate::config::followed::FollowedFile;
 use headgate_process::Latch;
 use headgate_wire::GatewayConfig;
 use jiff::Timestamp;

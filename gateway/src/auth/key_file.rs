@@ -3,7 +3,7 @@
 //! The file may hold plaintext by mistake, so an error here names a place in it and must never quote it.
 
 use crate::auth::key_ring::{KeyRing, KeyRingError};
-use crate::filter;
+use crate::stream::filter;
 use headgate_wire::key::{Verifier, VerifierFile};
 use std::fs::File;
 use std::io::{self, Read as _};

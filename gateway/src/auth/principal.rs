@@ -31,7 +31,7 @@ impl Principal {
         }
     }
 
-    /// What [`crate::limits`] counts connections by; anonymous clients are counted by address only.
+    /// What [`crate::auth::limits`] counts connections by; anonymous clients are counted by address only.
     pub fn connection_key(&self) -> Option<&str> {
         match self {
             Self::Anonymous => None,

@@ -4,7 +4,7 @@
 //! Repeating a wrong key is no guess, so it costs nothing: only *different* wrong keys use the budget up. Credentials are
 //! remembered as keyed 64-bit hashes, whose key dies with the process.
 
-use crate::limits::client_of;
+use crate::auth::limits::client_of;
 use crate::rejection::{Rejection, RejectionKind};
 use jiff::Timestamp;
 use std::collections::HashMap;

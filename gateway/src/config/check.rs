@@ -3,7 +3,7 @@
 mod oidc;
 
 use crate::auth::policy::PolicyError;
-use crate::filter;
+use crate::stream::filter;
 use headgate_wire::GatewayConfig;
 use headgate_wire::config::bounds::{
     MAX_EVENT_TYPE_LENGTH, MAX_FILTERS, MAX_ORIGINS, MAX_TOPIC_LENGTH, MAX_TRUSTED_PROXIES,

@@ -6,7 +6,7 @@
 
 use super::{Config, ConfigError, Problem, check};
 use crate::auth::{Authenticator, Policy, reload};
-use crate::followed::{FollowedFile, FollowedFiles};
+use crate::config::followed::{FollowedFile, FollowedFiles};
 use headgate_wire::GatewayConfig;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;

@@ -1,15 +1,15 @@
 //! The checks between a well-formed request and a stream, in the order in which they are cheap.
 
-use crate::audit::Audit;
+use crate::auth::audit::Audit;
+use crate::auth::limits::Permit;
 use crate::auth::{Attempt, Carriers, Principal, QueryCarrier};
+use crate::encode::format::{Encoding, Envelope};
 use crate::endpoint::Endpoint;
-use crate::format::{Encoding, Envelope};
-use crate::limits::Permit;
+use crate::fanout::shard::run::Admitted;
+use crate::fanout::view::ViewSpec;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::request::{StartPosition, StreamRequest};
 use crate::session::Dialect;
-use crate::shard::run::Admitted;
-use crate::view::ViewSpec;
 
 use headgate_wire::CloseReason;
 use headgate_wire::config::Format;

@@ -3,10 +3,10 @@
 //! The shard makes the same frames as for a bare socket; the relay holds a bounded number of pieces, and when it is full
 //! the client counts as blocked, like any other.
 
+use crate::encode::frame::Parser;
 use crate::endpoint::Endpoint;
-use crate::frame::Parser;
-use crate::shard::run::{Admitted, Arrival};
-use crate::shard::{InputPort, RELAY_CHUNKS};
+use crate::fanout::shard::run::{Admitted, Arrival};
+use crate::fanout::shard::{InputPort, RELAY_CHUNKS};
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;

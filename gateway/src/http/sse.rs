@@ -2,12 +2,12 @@
 
 use super::admission::{self, Wanted};
 use super::relay::Cut;
+use crate::auth::limits::Permit;
+use crate::encode::format::Envelope;
 use crate::endpoint::Endpoint;
-use crate::format::Envelope;
-use crate::limits::Permit;
+use crate::fanout::shard::RELAY_CHUNKS;
+use crate::fanout::shard::run::Arrival;
 use crate::rejection::Rejection;
-use crate::shard::RELAY_CHUNKS;
-use crate::shard::run::Arrival;
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::stream;

@@ -1,8 +1,8 @@
 //! TLS on the stream port: the certificate files, read again when they change.
 
 use crate::auth::reload::watch_files;
-use crate::followed::{FollowedFile, FollowedFiles};
-use crate::pem::UnusablePem;
+use crate::config::followed::{FollowedFile, FollowedFiles};
+use crate::config::pem::UnusablePem;
 use arc_swap::ArcSwap;
 use headgate_wire::config::ListenerTls;
 use rustls::ServerConfig;
@@ -104,7 +104,7 @@ fn server_config(files: &ListenerTls) -> Result<ServerConfig, TlsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::followed::FollowedFiles;
+    use crate::config::followed::FollowedFiles;
     use rcgen::{CertificateParams, KeyPair};
     use std::fs;
     use std::time::Duration;

@@ -3,12 +3,12 @@
 use super::admission::{self, Wanted};
 use super::relay;
 use super::write_timeout::WriteTimeout;
+use crate::auth::limits::Permit;
+use crate::encode::format::Envelope;
 use crate::endpoint::Endpoint;
-use crate::format::Envelope;
-use crate::handshake::{Subprotocol, WebSocketRequest};
-use crate::limits::Permit;
+use crate::fanout::shard::run::{Admitted, Arrival};
 use crate::rejection::Rejection;
-use crate::shard::run::{Admitted, Arrival};
+use crate::request::handshake::{Subprotocol, WebSocketRequest};
 use axum::body::Body;
 use axum::response::Response;
 use headgate_wire::config::Format;

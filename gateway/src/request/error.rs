@@ -3,8 +3,8 @@
 //! Owns the sentences. None may repeat a value of the query: it could be a credential in the wrong place.
 
 use super::{MAX_LAST_RECORDS, MAX_VALUE_BYTES};
-use crate::filter::FilterError;
 use crate::rejection::{Rejection, RejectionKind};
+use crate::stream::filter::FilterError;
 use std::fmt;
 
 /// Why a request target is refused.

@@ -4,7 +4,7 @@
 
 use super::error::Part;
 use super::{MAX_VALUE_BYTES, QueryCredentials, RequestError, StartPosition, StreamRequest, percent_decoded};
-use crate::filter;
+use crate::stream::filter;
 use headgate_wire::Filter;
 use headgate_wire::config::Format;
 use headgate_wire::filter::{Comparisons, MAX_FILTER_LEAVES};

@@ -1,8 +1,8 @@
 //! Targets that are understood, and the sentence for each one that is not.
 
 use super::*;
-use crate::filter::FilterError;
 use crate::rejection::{Rejection, RejectionKind};
+use crate::stream::filter::FilterError;
 use headgate_wire::Cursor;
 use headgate_wire::filter::{Comparisons, MAX_FILTER_LEAVES};
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 //!
 //! Owns the answers, all of bounded length. It must never keep a message, and never let a token in one get into an answer.
 
-use crate::filter;
+use crate::stream::filter;
 use headgate_wire::filter::MAX_FILTER_LEAVES;
 use headgate_wire::message::ErrorCode;
 use headgate_wire::{ClientMessage, CloseReason, Filter, ServerMessage};

@@ -5,7 +5,7 @@
 //! message. Thousands of these lie in memory doing nothing, so its size is part of its contract.
 
 use super::client_message::{self, Reply};
-use crate::frame::{self, Inbound, Opcode};
+use crate::encode::frame::{self, Inbound, Opcode};
 use headgate_wire::message::ErrorCode;
 use headgate_wire::{CloseReason, Filter, ServerMessage};
 use secrecy::{ExposeSecret as _, SecretString};

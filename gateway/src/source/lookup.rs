@@ -7,7 +7,7 @@ use super::client_config::{self, Purpose};
 use super::events::Events;
 use super::live::Control;
 use super::{SourceError, SourceSettings};
-use crate::position::Position;
+use crate::stream::position::Position;
 use rdkafka::client::ClientContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};

@@ -1,6 +1,6 @@
 //! A message of the client library to a [`Record`]: the one copy of its bytes.
 
-use crate::record::{Header, Record, RecordParts};
+use crate::stream::record::{Header, Record, RecordParts};
 use bytes::Bytes;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Headers as _};

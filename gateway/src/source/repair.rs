@@ -1,7 +1,7 @@
 //! Where to go on in a topic that no longer has what would come next, and what is missing then. Pure.
 
-use crate::format::Gap;
-use crate::position::Position;
+use crate::stream::entry::Gap;
+use crate::stream::position::Position;
 use headgate_wire::message::GapReason;
 
 /// Goes on in a topic whose partitions hold the offsets from the first to before the second number of `watermarks`.

@@ -6,10 +6,10 @@
 use super::client_config::{self, Purpose};
 use super::events::Events;
 use super::{SourceSettings, record};
-use crate::format::Gap;
-use crate::position::Position;
-use crate::recent::Entry;
-use crate::shard::{ReplayBatch, ReplayRequest, ReplayStep, Replays};
+use crate::stream::entry::Entry;
+use crate::stream::entry::Gap;
+use crate::stream::position::Position;
+use crate::stream::replay::{ReplayBatch, ReplayRequest, ReplayStep, Replays};
 use headgate_wire::message::GapReason;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};

@@ -1,7 +1,7 @@
 //! What is known about the connection to Kafka, for `/status`, readiness, metrics and the log.
 
 use crate::metrics::StreamMetrics;
-use crate::position::Position;
+use crate::stream::position::Position;
 use headgate_process::Latch;
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Serialize;
@@ -57,7 +57,7 @@ struct Inner {
     since: Instant,
     position: Position,
     /// How often the stream has begun, or begun again, at a position that does not follow from the one before it.
-    restarts: u64,
+    generation: u64,
     started: bool,
     /// When a broker last refused the credentials.
     last_refusal: Option<Instant>,
@@ -86,7 +86,7 @@ impl SourceStatus {
             reason: None,
             since: Instant::now(),
             position: Position::default(),
-            restarts: 0,
+            generation: 0,
             started: false,
             last_refusal: None,
         };
@@ -113,7 +113,7 @@ impl SourceStatus {
     /// that count as many beginnings understand the position.
     pub fn standing(&self) -> (Position, u64) {
         let inner = self.lock();
-        (inner.position.clone(), inner.restarts)
+        (inner.position.clone(), inner.generation)
     }
 
     /// True once the stream's position is known: from then on clients can be served.
@@ -135,7 +135,7 @@ impl SourceStatus {
     pub(super) fn restarted(&self, position: &Position) {
         let mut inner = self.lock();
         inner.position.clone_from(position);
-        inner.restarts += 1;
+        inner.generation += 1;
     }
 
     /// A broker answers. Problems with the topic or with permissions are not over by that.

@@ -1,8 +1,8 @@
 //! A client: a socket with as much room as the test gives it, and a check of everything that arrives.
 
 use super::topic::Topic;
-use headgate_gateway::position::Position;
-use headgate_gateway::shard::{ClientId, ClientSocket};
+use headgate_gateway::fanout::shard::{ClientId, ClientSocket};
+use headgate_gateway::stream::position::Position;
 use headgate_wire::ServerMessage;
 use std::future::Future;
 use std::io;

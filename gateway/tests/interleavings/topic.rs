@@ -1,11 +1,11 @@
 //! A topic in memory: partitions, retention, and consumers that read it in some interleaving.
 
 use bytes::Bytes;
-use headgate_gateway::format::Gap;
-use headgate_gateway::position::Position;
-use headgate_gateway::recent::Entry;
-use headgate_gateway::record::{Header, Record, RecordParts};
-use headgate_gateway::shard::{ReplayBatch, ReplayRequest, ReplayStep, Replays};
+use headgate_gateway::stream::entry::Entry;
+use headgate_gateway::stream::entry::Gap;
+use headgate_gateway::stream::position::Position;
+use headgate_gateway::stream::record::{Header, Record, RecordParts};
+use headgate_gateway::stream::replay::{ReplayBatch, ReplayRequest, ReplayStep, Replays};
 use headgate_wire::message::GapReason;
 use std::sync::{Arc, Mutex};
 

@@ -2,17 +2,19 @@
 
 use super::client::{FakeSocket, TestClient};
 use super::topic::{ManualReplays, Topic, WANTED};
-use headgate_gateway::audit::Audit;
 use headgate_gateway::auth::Principal;
-use headgate_gateway::format::{Encoding, Envelope, Gap};
-use headgate_gateway::frame::Inbound;
-use headgate_gateway::limits::Limiter;
+use headgate_gateway::auth::audit::Audit;
+use headgate_gateway::auth::limits::Limiter;
+use headgate_gateway::encode::format::{Encoding, Envelope};
+use headgate_gateway::encode::frame::Inbound;
+use headgate_gateway::fanout::shard::{Join, Shard, ShardSettings};
+use headgate_gateway::fanout::view::ViewSpec;
 use headgate_gateway::metrics::Metrics;
-use headgate_gateway::position::Position;
-use headgate_gateway::record::StreamContext;
 use headgate_gateway::session::{Dialect, Millis, SessionSettings};
-use headgate_gateway::shard::{Feed, Join, Shard, ShardSettings, Start};
-use headgate_gateway::view::ViewSpec;
+use headgate_gateway::stream::entry::Gap;
+use headgate_gateway::stream::feed::{Beginning, Feed};
+use headgate_gateway::stream::position::Position;
+use headgate_gateway::stream::record::StreamContext;
 use headgate_wire::Filter;
 use headgate_wire::config::{Format, Limits, SlowClient};
 use headgate_wire::message::GapReason;
@@ -26,7 +28,7 @@ pub struct World {
     shard: Shard<FakeSocket>,
     replays: ManualReplays,
     live: Position,
-    restarts: u64,
+    generation: u64,
     /// A beginning of which the shard has yet to hear.
     on_its_way: Option<Feed>,
     limiter: Limiter,
@@ -54,7 +56,7 @@ impl World {
             ..Limits::default()
         };
         let (topic, clients, limiter) = (Topic::new(), Vec::new(), Limiter::new(limits));
-        let mut world = Self { topic, clients, shard, replays, live, restarts: 0, limiter, now: 0, on_its_way: None };
+        let mut world = Self { topic, clients, shard, replays, live, generation: 0, limiter, now: 0, on_its_way: None };
         world.restart_at(world.live.clone());
         world.hear_of_the_restart();
         world
@@ -68,7 +70,7 @@ impl World {
             (from > to).then_some(Gap { partition, from, to, reason: GapReason::TopicReset })
         };
         let gaps = self.live.iter().filter_map(reset).collect();
-        self.restarts += 1;
+        self.generation += 1;
         self.on_its_way = Some(Feed::Restart(self.live.clone(), gaps));
     }
 
@@ -106,15 +108,15 @@ impl World {
     }
 
     /// Where the source stands: what a client without a cursor is admitted with.
-    pub fn standing(&self) -> Start {
-        Start { position: self.live.clone(), resumed: false, gaps: Vec::new(), restarts: self.restarts }
+    pub fn standing(&self) -> Beginning {
+        Beginning { position: self.live.clone(), resumed: false, gaps: Vec::new(), generation: self.generation }
     }
 
     fn connect(&mut self, position: Position, resumed: bool, filtered: bool) {
-        self.connect_with(Start { position, resumed, ..self.standing() }, filtered);
+        self.connect_with(Beginning { position, resumed, ..self.standing() }, filtered);
     }
 
-    pub fn connect_with(&mut self, start: Start, filtered: bool) {
+    pub fn connect_with(&mut self, start: Beginning, filtered: bool) {
         let socket = FakeSocket::default();
         let position = start.position.clone();
         let encoding = Encoding { format: Format::Raw, envelope: Envelope::HeadgateV1, kafka_metadata: false };

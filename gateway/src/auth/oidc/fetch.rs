@@ -3,7 +3,7 @@
 //! It must never follow where an answer points, and never wait for long: what asks is a client's handshake or a
 //! background refresh.
 
-use crate::pem::UnusablePem;
+use crate::config::pem::UnusablePem;
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};

@@ -8,7 +8,7 @@ use super::fetch::FetchError;
 use super::key_set::KeySet;
 use super::rules::Rules;
 use crate::auth::reload;
-use crate::followed::{FollowedFile, FollowedFiles};
+use crate::config::followed::{FollowedFile, FollowedFiles};
 use arc_swap::ArcSwapOption;
 use headgate_wire::config::Oidc;
 use std::sync::Arc;

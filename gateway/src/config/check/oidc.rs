@@ -3,7 +3,7 @@
 
 use super::Problem;
 use crate::auth::oidc::WELL_KNOWN;
-use crate::filter;
+use crate::stream::filter;
 use headgate_wire::GatewayConfig;
 use headgate_wire::config::bounds::{MAX_AUDIENCES, MAX_CLAIM_FILTERS, MAX_CLAIM_VALUES, MAX_CLAIMS};
 use headgate_wire::config::{AuthMode, ClaimMatch, Oidc};

@@ -1,0 +1,190 @@
+//! One client of a shard: its position in a log, what it must be sent besides, and what is known about it.
+
+use super::catch_up::CatchUp;
+use super::socket::ClientSocket;
+use crate::auth::Principal;
+use crate::auth::audit::Audit;
+use crate::auth::limits::Permit;
+use crate::fanout::log::Log;
+use crate::fanout::view::ViewSpec;
+use crate::session::{Millis, Session, SessionSettings};
+use crate::stream::feed::Beginning;
+use crate::stream::position::Position;
+use headgate_wire::{CloseReason, Filter};
+use secrecy::SecretString;
+use std::io;
+use std::sync::Arc;
+
+/// Names a client for its whole life; a number that is used again has another serial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientId {
+    /// Place in the shard's table.
+    pub index: usize,
+    /// Counts connections of this shard.
+    pub serial: u64,
+}
+
+/// A connection that was admitted and upgraded.
+#[derive(Debug)]
+pub struct Join<S> {
+    /// Its socket.
+    pub socket: S,
+    /// What it sees.
+    pub spec: ViewSpec,
+    /// Filters that the client cannot replace.
+    pub enforced: Arc<[Filter]>,
+    /// Where it begins.
+    pub start: Beginning,
+    /// Protocol settings.
+    pub session: SessionSettings,
+    /// Who it is.
+    pub principal: Principal,
+    /// Its share of the limits; returned when it is dropped.
+    pub permit: Permit,
+    /// What the audit line will say.
+    pub audit: Audit,
+}
+
+/// A newer token that a client sent, to be checked outside.
+#[derive(Debug)]
+pub struct Renewal {
+    /// Whose.
+    pub client: ClientId,
+    /// Who it is by its present token.
+    pub principal: Principal,
+    /// The token.
+    pub token: SecretString,
+}
+
+/// What a client is doing.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Reads from its view's log.
+    Streaming,
+    /// Reads older records by itself.
+    CatchingUp(Box<CatchUp>),
+    /// Gets the rest of its outbox; is dropped at the deadline, or as soon as nothing is left if `linger` is false.
+    Closing { deadline: Millis, linger: bool },
+}
+
+#[derive(Debug)]
+pub(super) struct Client<S> {
+    pub id: ClientId,
+    pub socket: S,
+    pub view: usize,
+    /// Place in the view's members.
+    pub slot: usize,
+    /// Absolute byte of the view's log that is sent next.
+    pub at: u64,
+    /// End of the frames that the last write aimed at; before it, `at` may be inside a frame.
+    pub boundary: u64,
+    pub state: State,
+    /// Whole frames that go between two frames of the log.
+    pub outbox: Vec<u8>,
+    pub outbox_sent: usize,
+    /// The client's position when it first lost records that it has not been told about.
+    pub skipped_from: Option<Position>,
+    /// Filters to change to, once everything that the old ones let through has been sent.
+    pub next_filters: Option<Vec<Filter>>,
+    pub blocked: bool,
+    pub attended: bool,
+    pub session: Session,
+    pub enforced: Arc<[Filter]>,
+    pub principal: Principal,
+    pub audit: Audit,
+    /// Returned to the limits when the client goes.
+    pub _permit: Permit,
+    /// Frames of the log that are already counted as delivered.
+    pub frames_counted: u64,
+    /// When a drain closes this client.
+    pub drain_at: Option<Millis>,
+    pub close_reason: Option<CloseReason>,
+}
+
+/// What one attempt to write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Write {
+    /// Some bytes went out.
+    Progress(usize),
+    /// There was nothing to send.
+    Nothing,
+    /// The socket is full.
+    Blocked,
+    /// The connection is gone.
+    Gone,
+}
+
+impl<S: ClientSocket> Client<S> {
+    /// One non-blocking write of everything that may go out now: the rest of a frame, then the outbox, then the log.
+    pub fn write(&mut self, log: &Log) -> Write {
+        let from_log = self.at < self.boundary;
+        let bytes = if from_log {
+            let pending = log.pending(self.at);
+            &pending[..pending.len().min((self.boundary - self.at) as usize)]
+        } else if self.outbox_sent < self.outbox.len() {
+            &self.outbox[self.outbox_sent..]
+        } else if self.is_streaming() {
+            let pending = log.pending(self.at);
+            self.boundary = self.at + pending.len() as u64;
+            pending
+        } else {
+            &[]
+        };
+        if bytes.is_empty() {
+            return Write::Nothing;
+        }
+        match self.socket.try_write(bytes) {
+            Ok(0) => Write::Gone,
+            Ok(written) => {
+                self.wrote(written);
+                Write::Progress(written)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Write::Blocked,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Write::Progress(0),
+            Err(_) => Write::Gone,
+        }
+    }
+
+    fn wrote(&mut self, written: usize) {
+        self.audit.bytes += written as u64;
+        if self.at < self.boundary {
+            self.at += written as u64;
+            return;
+        }
+        self.outbox_sent += written;
+        if self.outbox_sent == self.outbox.len() {
+            // Idle clients hold no buffer.
+            self.outbox_sent = 0;
+            if matches!(self.state, State::CatchingUp(_)) { self.outbox.clear() } else { self.outbox = Vec::new() }
+        }
+    }
+
+    pub fn is_streaming(&self) -> bool {
+        matches!(self.state, State::Streaming)
+    }
+
+    pub fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing { .. })
+    }
+
+    /// True if a frame of the client's own may go out next.
+    pub fn is_between_frames(&self) -> bool {
+        self.at >= self.boundary
+    }
+
+    pub fn outbox_is_empty(&self) -> bool {
+        self.outbox_sent == self.outbox.len()
+    }
+
+    /// Takes the client out of the log's flow: what is left of a half-sent frame moves to the outbox.
+    pub fn leave_log(&mut self, log: &Log) {
+        if !self.is_between_frames() {
+            let rest = log.rest_of_frame(self.at);
+            let unsent = self.outbox.split_off(self.outbox_sent);
+            self.outbox = [rest, &unsent].concat();
+            self.outbox_sent = 0;
+            self.at += rest.len() as u64;
+        }
+        self.boundary = self.at;
+    }
+}

@@ -1,0 +1,125 @@
+//! Steps of the stream into memory, and as frames into the logs of the views that show them.
+
+use super::catch_up::Reading;
+use super::client::State;
+use super::{ClientSocket, Shard};
+use crate::encode::encoder::Outcome;
+use crate::stream::entry::Entry;
+use crate::stream::entry::Gap;
+use crate::stream::feed::Feed;
+use crate::stream::position::Position;
+
+impl<S: ClientSocket> Shard<S> {
+    /// Takes what the live source yields.
+    pub fn feed(&mut self, feed: Feed) {
+        match feed {
+            Feed::Entries(entries) => {
+                for entry in entries.iter() {
+                    self.take(entry);
+                }
+                self.metrics.recent_bytes.set(self.recent.bytes() as i64);
+            }
+            Feed::Restart(position, gaps) => self.restart(&position, &gaps),
+        }
+        for index in self.catching_up.iter().copied().collect::<Vec<_>>() {
+            self.attend(index);
+        }
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        if !entry.is_new_at(self.recent.head()) {
+            // The source reads a partition again after an error.
+            return;
+        }
+        self.after.advance(entry.partition(), entry.next());
+        self.encoder.position_changed();
+        let mut candidates = std::mem::take(&mut self.candidates);
+        match entry {
+            Entry::Record(record) if !record.is_opaque() => {
+                self.router.candidates(record, &self.settings.context, &mut candidates);
+            }
+            // No filter can say whom it concerns, so everybody is told.
+            Entry::Record(_) | Entry::Gap(_) => {
+                candidates.clear();
+                candidates.extend(self.views.iter().map(|(index, _)| index));
+            }
+        }
+        for view in &candidates {
+            self.show(*view, entry);
+        }
+        self.candidates = candidates;
+        self.recent.push(entry.clone());
+    }
+
+    /// Appends a step to a view's log, if the view shows it and somebody reads it there.
+    fn show(&mut self, view_index: usize, entry: &Entry) {
+        let Some(view) = self.views.get_mut(view_index).filter(|view| view.streaming > 0) else { return };
+        let Some(shown) = view.spec.shown(entry, &self.settings.context) else { return };
+        let outcome = self.encoder.entry(&shown, &self.settings.context, view.spec.encoding, &self.after);
+        let frame = match outcome {
+            Outcome::Frame(frame) => frame,
+            Outcome::Skipped(frame, reason) => {
+                self.metrics.skipped(reason);
+                frame
+            }
+            Outcome::Nothing => return,
+        };
+        view.log.append_step(frame, entry.partition(), entry.next(), self.recent.head());
+        self.bound_log(view_index);
+        self.queue_sweep(view_index);
+    }
+
+    /// The stream begins again elsewhere: everybody is told, and goes on from there.
+    fn restart(&mut self, position: &Position, gaps: &[Gap]) {
+        self.generation += 1;
+        self.recent.restart(position.clone());
+        self.after.clone_from(position);
+        self.encoder.position_changed();
+        for view_index in self.views.iter().map(|(index, _)| index).collect::<Vec<_>>() {
+            self.views[view_index].log.seal();
+            for gap in gaps {
+                self.metrics.gaps.inc();
+                self.show(view_index, &Entry::Gap(*gap));
+            }
+            // The cursor that its members have is one of the topic that was.
+            self.views[view_index].next_cursor = self.now;
+        }
+        for index in self.catching_up.iter().copied().collect::<Vec<_>>() {
+            self.restart_catching_up(index, gaps);
+        }
+    }
+
+    fn restart_catching_up(&mut self, index: usize, gaps: &[Gap]) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let State::CatchingUp(catch_up) = &mut client.state else { return };
+        if catch_up.generation > self.generation {
+            return;
+        }
+        // A position that was taken after this beginning lacks nothing by it.
+        let gaps = if catch_up.generation == self.generation { &[] } else { gaps };
+        catch_up.generation = self.generation;
+        let encoding = self.views[client.view].spec.encoding;
+        if !gaps.is_empty() && catch_up.ready_pending.take().is_some() {
+            let frame = self.encoder.ready(&catch_up.position, &client.audit.session, false, encoding);
+            client.outbox.extend_from_slice(frame);
+        }
+        for gap in gaps {
+            // What it still lacks of other partitions is in Kafka.
+            let gap = Gap { from: catch_up.position.next(gap.partition), ..*gap };
+            catch_up.position.set(gap.partition, gap.to);
+            self.encoder.position_changed();
+            let frame = self.encoder.gap(gap, &self.settings.context, encoding, &catch_up.position);
+            client.outbox.extend_from_slice(frame);
+        }
+        self.encoder.position_changed();
+        // Without a gap nothing was lost: what the client still lacks is in Kafka.
+        match self.recent.first_wanted(&catch_up.position) {
+            Some(first) => {
+                if let Reading::Replay(id, _) = std::mem::replace(&mut catch_up.reading, Reading::Memory(first)) {
+                    self.replays.leave(id, index);
+                }
+            }
+            None => self.wait_for_replay(index),
+        }
+    }
+}

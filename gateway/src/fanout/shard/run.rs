@@ -1,0 +1,402 @@
+//! The loop around a shard: a thread with a runtime of its own, and the bounded channels that lead to it.
+
+use super::client::{ClientId, Join, Renewal};
+use super::reader::{self, Input, InputPort};
+use super::socket::Socket;
+use super::tick::scatter;
+use super::{Shard, ShardSettings};
+use crate::auth::audit::Audit;
+use crate::auth::limits::Permit;
+use crate::auth::{Authenticator, Principal, RefreshError, User};
+use crate::encode::frame::Parser;
+use crate::fanout::view::ViewSpec;
+use crate::metrics::StreamMetrics;
+use crate::session::{Dialect, Millis, SessionSettings};
+use crate::stream::feed::{Beginning, Feed};
+use crate::stream::replay::{ReplayBatch, Replays};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use headgate_wire::config::Limits;
+use headgate_wire::{CloseReason, Filter};
+use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Batches of the live source that may wait for a shard.
+const FEED_CAPACITY: usize = 16;
+/// Client messages that may wait for a shard; readers wait when it is full.
+const INPUT_CAPACITY: usize = 1024;
+/// Connections that may wait to be taken over.
+const COMMAND_CAPACITY: usize = 1024;
+/// Replay batches that may wait for a shard; more than its replays have credits for.
+const REPLAY_CAPACITY: usize = 512;
+/// Tokens of connected clients that may be checked at once; the next ones are asked to try later.
+const MAX_RENEWALS: usize = 64;
+/// A connection's age limit varies by this much in both directions.
+const AGE_JITTER_PERCENT: u64 = 10;
+/// Time between two ticks.
+const TICK: Duration = Duration::from_millis(250);
+/// Time between two ticks while draining, so that clients leave evenly.
+const DRAIN_TICK: Duration = Duration::from_millis(25);
+
+/// Says whether a principal is still admitted.
+pub type Check = Box<dyn Fn(&Principal) -> Result<(), CloseReason> + Send>;
+
+/// A connection that arrives at a shard.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A socket taken over from the HTTP server, and what the client sent already.
+    Tcp(std::net::TcpStream, Bytes),
+    /// A task that keeps the connection; it learns that the client is forgotten, and where to deliver what it sends.
+    Relay(mpsc::Sender<Bytes>, CancellationToken, oneshot::Sender<InputPort>),
+}
+
+/// A client that may join, before it has a place.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What it may use.
+    pub limits: Limits,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// When its credentials end, and the reason to close with.
+    pub expires_at: Option<(Timestamp, CloseReason)>,
+    /// What it sees.
+    pub spec: ViewSpec,
+    /// Filters that it cannot replace.
+    pub enforced: Arc<[Filter]>,
+    /// Where it begins.
+    pub start: Beginning,
+    /// Who it is.
+    pub principal: Principal,
+    /// Its share of the limits.
+    pub permit: Permit,
+    /// Audit data.
+    pub audit: Audit,
+}
+
+/// What a shard is told.
+pub enum Command {
+    /// A client arrives.
+    Join(Arrival, Box<Admitted>),
+    /// A client's newer token was checked.
+    Renewed(ClientId, Result<Arc<User>, RefreshError>),
+    /// Keys changed: close who is no longer admitted.
+    Revalidate(Check),
+    /// Send everybody elsewhere within this time.
+    Drain(Duration),
+    /// End, and cut whoever is left.
+    Stop,
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Join(..) => "Join",
+            Self::Renewed(..) => "Renewed",
+            Self::Revalidate(_) => "Revalidate",
+            Self::Drain(_) => "Drain",
+            Self::Stop => "Stop",
+        })
+    }
+}
+
+/// The way to a running shard.
+#[derive(Debug)]
+pub struct ShardHandle {
+    /// Commands.
+    pub commands: mpsc::Sender<Command>,
+    /// Steps of the live stream.
+    pub feed: mpsc::Sender<Feed>,
+    /// Number of clients.
+    pub clients: watch::Receiver<usize>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl ShardHandle {
+    /// Starts a shard on a thread of its own. `replays` gets the channel on which the shard takes batches.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread or no event queue.
+    pub fn spawn(
+        name: &str,
+        settings: ShardSettings,
+        metrics: StreamMetrics,
+        authenticator: Arc<Authenticator>,
+        replays: impl FnOnce(mpsc::Sender<ReplayBatch>) -> Box<dyn Replays>,
+    ) -> io::Result<Self> {
+        let (command_sender, commands) = mpsc::channel(COMMAND_CAPACITY);
+        let (feed_sender, feed) = mpsc::channel(FEED_CAPACITY);
+        let (replay_sender, replay_batches) = mpsc::channel(REPLAY_CAPACITY);
+        let (input_sender, inputs) = mpsc::channel(INPUT_CAPACITY);
+        let (count, clients) = watch::channel(0);
+        let max_delay = settings.max_delay;
+        let shard = Shard::new(settings, metrics, replays(replay_sender));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let running = Running {
+            shard,
+            commands,
+            renewals: Renewals {
+                authenticator,
+                runtime: tokio::runtime::Handle::current(),
+                answers: command_sender.downgrade(),
+                places: Arc::new(Semaphore::new(MAX_RENEWALS)),
+            },
+            feed,
+            replay_batches,
+            inputs,
+            input_sender,
+            count,
+            blocked: FuturesUnordered::new(),
+            epoch: Instant::now(),
+            max_delay,
+            last_intake: None,
+            next_tick: Instant::now(),
+            draining: false,
+            stopped: false,
+        };
+        let thread =
+            std::thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(running.run()))?;
+        Ok(Self { commands: command_sender, feed: feed_sender, clients, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Ends the shard and waits for its thread.
+    pub fn stop(&self) {
+        let _ = self.commands.blocking_send(Command::Stop);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("a shard ended by a panic; its clients were cut");
+        }
+    }
+}
+
+/// Where newer tokens are checked.
+struct Renewals {
+    authenticator: Arc<Authenticator>,
+    runtime: tokio::runtime::Handle,
+    answers: mpsc::WeakSender<Command>,
+    places: Arc<Semaphore>,
+}
+
+struct Running {
+    shard: Shard<Socket>,
+    commands: mpsc::Receiver<Command>,
+    renewals: Renewals,
+    feed: mpsc::Receiver<Feed>,
+    replay_batches: mpsc::Receiver<ReplayBatch>,
+    inputs: mpsc::Receiver<Input>,
+    input_sender: mpsc::Sender<Input>,
+    count: watch::Sender<usize>,
+    blocked: FuturesUnordered<BoxFuture<'static, ClientId>>,
+    epoch: Instant,
+    max_delay: Duration,
+    last_intake: Option<Instant>,
+    next_tick: Instant,
+    draining: bool,
+    stopped: bool,
+}
+
+impl Running {
+    async fn run(mut self) {
+        while !self.stopped {
+            self.take_time();
+            self.take_what_is_there();
+            let busy = self.shard.turn();
+            self.watch_blocked();
+            self.check_renewals();
+            self.report_count();
+            if busy {
+                tokio::task::yield_now().await;
+            } else if !self.stopped {
+                self.wait().await;
+            }
+        }
+        self.shard.cut_all();
+        self.report_count();
+    }
+
+    fn take_time(&mut self) {
+        let now = Instant::now();
+        self.shard.set_time(Millis(now.duration_since(self.epoch).as_millis() as u64));
+        if now >= self.next_tick {
+            self.next_tick = now + if self.draining { DRAIN_TICK } else { TICK };
+            self.shard.tick();
+        }
+    }
+
+    fn take_what_is_there(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            self.command(command);
+        }
+        while let Ok(input) = self.inputs.try_recv() {
+            self.input(input);
+        }
+        while let Ok(batch) = self.replay_batches.try_recv() {
+            self.shard.replayed(batch);
+        }
+        if self.window_is_open() {
+            for _ in 0..FEED_CAPACITY {
+                let Ok(feed) = self.feed.try_recv() else { break };
+                self.take_feed(feed);
+            }
+        }
+        while let Some(Some(id)) = futures_util::FutureExt::now_or_never(self.blocked.next()) {
+            self.shard.unblocked(id);
+        }
+    }
+
+    /// Steps are taken at most once per coalescing window, so that a busy stream shares writes.
+    fn window_is_open(&self) -> bool {
+        self.last_intake.is_none_or(|at| at.elapsed() >= self.max_delay)
+    }
+
+    fn take_feed(&mut self, feed: Feed) {
+        self.last_intake = Some(Instant::now());
+        self.shard.feed(feed);
+    }
+
+    /// Waits for the next thing to do.
+    async fn wait(&mut self) {
+        let window_open = self.window_is_open();
+        let window_opens = self.last_intake.map_or_else(Instant::now, |at| at + self.max_delay);
+        let wake = if window_open { self.next_tick } else { self.next_tick.min(window_opens) };
+        tokio::select! {
+            biased;
+            Some(id) = self.blocked.next(), if !self.blocked.is_empty() => self.shard.unblocked(id),
+            feed = self.feed.recv(), if window_open => match feed {
+                Some(feed) => self.take_feed(feed),
+                None => self.stopped = true,
+            },
+            Some(batch) = self.replay_batches.recv() => self.shard.replayed(batch),
+            Some(input) = self.inputs.recv() => self.input(input),
+            command = self.commands.recv() => match command {
+                Some(command) => self.command(command),
+                None => self.stopped = true,
+            },
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Join(arrival, admitted) => self.join(arrival, *admitted),
+            Command::Renewed(id, outcome) => self.renewed(id, outcome),
+            Command::Revalidate(check) => self.shard.revalidate(&check),
+            Command::Drain(window) => {
+                self.draining = true;
+                self.next_tick = Instant::now();
+                self.shard.drain(window.as_millis() as u64);
+            }
+            Command::Stop => self.stopped = true,
+        }
+    }
+
+    fn join(&mut self, arrival: Arrival, admitted: Admitted) {
+        let (socket, early, reply) = match arrival {
+            Arrival::Tcp(stream, early) => match TcpStream::from_std(stream) {
+                Ok(stream) => (Socket::Tcp(Arc::new(stream)), Some(early), None),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot take over a connection: the event queue refused its socket");
+                    return;
+                }
+            },
+            Arrival::Relay(chunks, forgotten, reply) => (Socket::Relay(chunks, forgotten), None, Some(reply)),
+        };
+        let stream = if let Socket::Tcp(stream) = &socket { Some(stream.clone()) } else { None };
+        let max_inbound_bytes = admitted.limits.max_inbound_bytes;
+        let session = self.session_settings(&admitted);
+        let Admitted { spec, enforced, start, principal, permit, audit, .. } = admitted;
+        let id = self.shard.join(Join { socket, spec, enforced, start, session, principal, permit, audit });
+        let port = InputPort { id, inputs: self.input_sender.clone() };
+        if let (Some(stream), Some(early)) = (stream, early) {
+            let mut parser = Parser::new(max_inbound_bytes);
+            tokio::spawn(async move {
+                if early.is_empty() || port.deliver(&mut parser, &early).await {
+                    // hyper's read buffer must not live as long as the connection.
+                    drop(early);
+                    reader::read(stream, port, parser).await;
+                }
+            });
+        } else if let Some(reply) = reply {
+            // If the task is gone already, its relay is closed too, and the next write notices.
+            let _ = reply.send(port);
+        }
+    }
+
+    /// Has newer tokens checked, away from this thread: it takes a signature, and perhaps a question to the provider.
+    fn check_renewals(&mut self) {
+        for Renewal { client, principal, token } in self.shard.take_renewals() {
+            let Ok(place) = self.renewals.places.clone().try_acquire_owned() else {
+                self.renewed(client, Err(RefreshError::Busy));
+                continue;
+            };
+            let (authenticator, answers) = (self.renewals.authenticator.clone(), self.renewals.answers.clone());
+            self.renewals.runtime.spawn(async move {
+                let outcome = authenticator.refresh(&principal, token.expose_secret(), Timestamp::now()).await;
+                drop(place);
+                if let Some(answers) = answers.upgrade() {
+                    // A shard that has ended has no clients.
+                    let _ = answers.send(Command::Renewed(client, outcome)).await;
+                }
+            });
+        }
+    }
+
+    fn renewed(&mut self, id: ClientId, outcome: Result<Arc<User>, RefreshError>) {
+        let outcome = outcome.map_err(|error| (error.code(), error.to_string()));
+        let outcome = outcome.map(|user| {
+            let end = self.millis_of(user.expires_at);
+            (user, end)
+        });
+        self.shard.renewed(id, outcome);
+    }
+
+    /// A time of the calendar as this shard counts time.
+    fn millis_of(&self, time: Timestamp) -> Millis {
+        let left = u64::try_from(time.duration_since(Timestamp::now()).as_millis()).unwrap_or(0);
+        Millis((self.epoch.elapsed().as_millis() as u64).saturating_add(left))
+    }
+
+    fn session_settings(&self, admitted: &Admitted) -> SessionSettings {
+        let now = self.epoch.elapsed().as_millis() as u64;
+        let limits = &admitted.limits;
+        let max_age_ms = u64::from(limits.max_connection_age_seconds) * 1000;
+        let jitter = max_age_ms / 100 * AGE_JITTER_PERCENT;
+        SessionSettings {
+            dialect: admitted.dialect,
+            idle_timeout_ms: u64::from(limits.idle_timeout_seconds) * 1000,
+            // Connections that came together do not come back together.
+            max_age_ms: max_age_ms - jitter + scatter(now) % (2 * jitter + 1),
+            expires_at: admitted.expires_at.map(|(at, reason)| (self.millis_of(at), reason)),
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        match input {
+            Input::Message(id, message) => self.shard.inbound(id, message),
+            Input::Gone(id) => self.shard.gone(id),
+        }
+    }
+
+    fn watch_blocked(&mut self) {
+        for id in self.shard.take_blocked() {
+            if let Some(writable) = self.shard.writable(id) {
+                self.blocked.push(Box::pin(async move {
+                    writable.await;
+                    id
+                }));
+            }
+        }
+    }
+
+    fn report_count(&self) {
+        self.count.send_if_modified(|count| std::mem::replace(count, self.shard.len()) != self.shard.len());
+    }
+}

@@ -1,0 +1,197 @@
+//! Decides what a record is, in the order of the CloudEvents Kafka binding, section 3: structured by its
+//! `content-type`, binary by its `ce_` headers, structured without the header, plain.
+//!
+//! Owns the words that say why a record is undecodable. Infallible: a record that is nothing of these is plain.
+
+use super::attributes::{Attributes, HeaderValues};
+use super::{Body, Content, Data, Header, RecordParts, binary, json, media_type};
+
+/// A structured event in Avro, Protobuf or another format that this gateway does not read.
+const UNSUPPORTED_FORMAT: &str = "unsupported-format";
+/// Claims to be JSON, and is not, or is nested too deeply.
+pub(super) const NOT_JSON: &str = "not-json";
+/// An attribute's name is written with JSON escapes that it does not need.
+pub(super) const ESCAPED_NAME: &str = "escaped-attribute-name";
+/// More than [`super::MAX_ATTRIBUTES`].
+pub(super) const TOO_MANY_ATTRIBUTES: &str = "too-many-attributes";
+/// A `ce_` header is not UTF-8.
+pub(super) const NOT_UTF8: &str = "attribute-not-utf8";
+
+/// A CloudEvent of a version other than 1.0.
+const UNSUPPORTED_VERSION: &str = "unsupported-specversion";
+
+/// What CloudEvents 1.0 requires, with the word for its absence.
+const REQUIRED: [(&str, &str); 4] = [
+    ("specversion", "missing-specversion"),
+    ("id", "missing-id"),
+    ("source", "missing-source"),
+    ("type", "missing-type"),
+];
+
+/// What the record is, and what its value looks like.
+pub(super) fn classify(parts: &RecordParts) -> (Body, Content) {
+    let (body, event) = json::read(parts.value.as_ref());
+    let event = event.and_then(complete);
+    let content_type = header_text(&parts.headers, "content-type");
+    let content = match content_type {
+        Some(content_type) if media_type::is_cloud_event(content_type) => match event {
+            _ if body == Body::Null => Content::Tombstone { attributes: subject(&parts.headers).finish() },
+            _ if !media_type::is_json_cloud_event(content_type) => Content::Undecodable(UNSUPPORTED_FORMAT),
+            Ok(attributes) => Content::Structured(attributes),
+            Err(reason) => Content::Undecodable(reason),
+        },
+        _ if binary::is_event(&parts.headers) => match binary::attributes(&parts.headers, content_type) {
+            Ok(attributes) => {
+                let data = binary::data(content_type, &body, parts.value.as_ref());
+                Content::Binary { attributes, data }
+            }
+            Err(reason) => Content::Undecodable(reason),
+        },
+        _ => match event {
+            Ok(attributes) => Content::Structured(attributes),
+            Err(_) => plain(&parts.headers, content_type, &body),
+        },
+    };
+    (body, content)
+}
+
+/// Passes attributes on if everything that CloudEvents requires is among them: non-empty, and of a version 1.0, which
+/// some producers write with a patch number.
+pub(super) fn complete(attributes: Attributes) -> Result<Attributes, &'static str> {
+    for (name, reason) in REQUIRED {
+        let value = attributes.string(name).filter(|value| !value.is_empty()).ok_or(reason)?;
+        if name == "specversion" && value != "1.0" && !value.starts_with("1.0.") {
+            return Err(UNSUPPORTED_VERSION);
+        }
+    }
+    Ok(attributes)
+}
+
+/// The last header of that name, in whatever case, if it is UTF-8 and not empty.
+pub(super) fn header_text<'h>(headers: &'h [Header], name: &str) -> Option<&'h str> {
+    let header = headers.iter().rev().find(|header| header.name.eq_ignore_ascii_case(name))?;
+    std::str::from_utf8(header.value.as_deref()?).ok().filter(|text| !text.is_empty())
+}
+
+fn plain(headers: &[Header], content_type: Option<&str>, body: &Body) -> Content {
+    let mut attributes = subject(headers);
+    if *body == Body::Null {
+        return Content::Tombstone { attributes: attributes.finish() };
+    }
+    let (data, declared) = match (content_type, body) {
+        (Some(declared), _) if !media_type::is_json(declared) => {
+            (binary::declared_data(declared, body), Some(declared))
+        }
+        (declared, Body::Json(_)) => (Data::Json, declared),
+        // A producer that says JSON and writes something else: the event says what it is.
+        (_, Body::Text) => (Data::Text, None),
+        (_, Body::Bytes | Body::Null) => (Data::Base64, None),
+    };
+    if let Some(declared) = declared {
+        attributes.set("datacontenttype", declared);
+    }
+    Content::Plain { attributes: attributes.finish(), data }
+}
+
+/// Headers that name the subject of a record that is no CloudEvent.
+fn subject(headers: &[Header]) -> HeaderValues {
+    let mut values = HeaderValues::default();
+    if let Some(subject) = header_text(headers, "ce_subject").or_else(|| header_text(headers, "subject")) {
+        values.set("subject", subject);
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::record::Record;
+    use crate::stream::record::samples::header;
+    use bytes::Bytes;
+
+    const EVENT: &str = r#"{"specversion":"1.0","id":"1","source":"/s","type":"t"}"#;
+    const STRUCTURED: &str = "application/cloudevents+json; charset=UTF-8";
+
+    fn content(headers: &[(&str, &str)], value: Option<&str>) -> Content {
+        let headers = headers.iter().map(|(name, value)| header(name, value)).collect();
+        let value = value.map(|value| Bytes::copy_from_slice(value.as_bytes()));
+        Record::decode(RecordParts { headers, value, ..RecordParts::default() }, usize::MAX).content
+    }
+
+    fn data_of(content_type: &str, value: &str) -> (Data, Option<String>) {
+        match content(&[("content-type", content_type)], Some(value)) {
+            Content::Plain { attributes, data } => (data, attributes.get("datacontenttype").map(Into::into)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_structured_event_is_recognised_with_and_without_its_content_type() {
+        assert!(matches!(content(&[("Content-Type", STRUCTURED)], Some(EVENT)), Content::Structured(_)));
+        assert!(matches!(content(&[], Some(EVENT)), Content::Structured(_)));
+        assert!(matches!(content(&[("content-type", "application/json")], Some(EVENT)), Content::Structured(_)));
+    }
+
+    #[test]
+    fn a_patch_version_is_tolerated_and_another_version_is_not() {
+        let patch = EVENT.replace("\"1.0\"", "\"1.0.2\"");
+        assert!(matches!(content(&[("content-type", STRUCTURED)], Some(&patch)), Content::Structured(_)));
+        for version in ["0.3", "1.01", "1", "2.0"] {
+            let other = EVENT.replace("1.0", version);
+            let claimed = content(&[("content-type", STRUCTURED)], Some(&other));
+            assert_eq!(claimed, Content::Undecodable("unsupported-specversion"), "{version}");
+            assert!(matches!(content(&[], Some(&other)), Content::Plain { .. }), "{version}");
+        }
+    }
+
+    #[test]
+    fn a_claimed_event_says_why_it_is_none() {
+        let cases = [
+            ("application/cloudevents+avro", EVENT, "unsupported-format"),
+            (STRUCTURED, "", "not-json"),
+            (STRUCTURED, "[1]", "missing-specversion"),
+            (STRUCTURED, r#"{"specversion":1.0,"id":"1"}"#, "missing-specversion"),
+            (STRUCTURED, r#"{"specversion":"1.0","id":7,"source":"/s","type":"t"}"#, "missing-id"),
+            (STRUCTURED, r#"{"specversion":"1.0","id":"1","source":"","type":"t"}"#, "missing-source"),
+            (STRUCTURED, r#"{"specversion":"1.0","id":"1","source":"/s","type":null}"#, "missing-type"),
+            (STRUCTURED, r#"{"specversion":"1.0","id":"\ud800","source":"/s","type":"t"}"#, "missing-id"),
+        ];
+        for (content_type, value, reason) in cases {
+            let content = content(&[("content-type", content_type)], Some(value));
+            assert_eq!(content, Content::Undecodable(reason), "{value}");
+        }
+        let binary = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_type", "t")];
+        assert_eq!(content(&binary, Some("x")), Content::Undecodable("missing-source"));
+    }
+
+    #[test]
+    fn a_binary_event_is_recognised_by_headers_in_any_case() {
+        let headers =
+            [("CE_SpecVersion", "1.0"), ("Ce_Id", "1"), ("ce_source", "/s"), ("ce_TYPE", "t"), ("ce_data", "no")];
+        let Content::Binary { attributes, data } = content(&headers, Some("[1]")) else { panic!("not binary") };
+        assert_eq!(data, Data::Json);
+        assert_eq!(attributes.get("id").as_deref(), Some("1"));
+        assert!(!attributes.contains("data"));
+    }
+
+    #[test]
+    fn a_binary_event_without_a_value_is_an_event_without_data() {
+        let headers = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_source", "/s"), ("ce_type", "t")];
+        assert!(matches!(content(&headers, None), Content::Binary { data: Data::Absent, .. }));
+    }
+
+    #[test]
+    fn a_null_value_is_a_tombstone_even_if_its_header_promises_an_event() {
+        assert!(matches!(content(&[], None), Content::Tombstone { .. }));
+        assert!(matches!(content(&[("content-type", STRUCTURED)], None), Content::Tombstone { .. }));
+    }
+
+    #[test]
+    fn the_declared_content_type_decides_how_plain_data_is_shown() {
+        let declared = |content_type: &str| Some(content_type.to_owned());
+        assert_eq!(data_of("text/plain", "123"), (Data::Text, declared("text/plain")));
+        assert_eq!(data_of("application/vnd.shop+json", "123"), (Data::Json, declared("application/vnd.shop+json")));
+        assert_eq!(data_of("image/png", "text?"), (Data::Base64, declared("image/png")));
+        assert_eq!(data_of("application/json", "{\"a\":NaN}"), (Data::Text, None), "it is not what it says");
+    }
+}
