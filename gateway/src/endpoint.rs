@@ -3,21 +3,29 @@
 use crate::auth::Authenticator;
 use crate::auth::limits::Limiter;
 use crate::config::Config;
+use crate::fanout::budget::Budgets;
 use crate::fanout::shard::ShardSettings;
 use crate::fanout::shard::run::{Admitted, Arrival, Command, ShardHandle};
 use crate::metrics::StreamMetrics;
 use crate::source::{ReplayPool, Source, SourceError, SourceSettings};
-use crate::stream::feed::Feed;
+use crate::stream::feed::FeedSender;
 use crate::stream::record::StreamContext;
 use headgate_process::Latch;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// Logs of all views of a stream hold at most this many times the bytes of its ring.
-const LOG_BUDGET_RINGS: usize = 4;
+const LOG_RINGS: usize = 4;
+/// Outboxes of all clients of a stream hold about as much as this many rings, beyond one frame that is larger.
+const OUTBOX_RINGS: usize = 2;
+/// Replays of a stream read at most this many rings ahead of their readers, beyond one batch that is larger.
+const REPLAY_RINGS: usize = 1;
+/// Connections that do not write to their sockets directly hold about as much as this many rings on their way.
+const RELAY_RINGS: usize = 2;
+/// More shards than this cost more than they give: each routes and encodes every record again.
+const MAX_SHARDS: usize = 8;
 /// A record may fill at most this part of the ring; a larger one becomes a gap.
 const LARGEST_RECORD_PART: usize = 2;
 /// No record is larger than this, whatever the ring, in bytes.
@@ -53,6 +61,7 @@ impl Endpoint {
     /// If the Kafka settings cannot work or the operating system refuses a thread.
     pub fn start(config: Config, shards: usize, metrics: StreamMetrics, ready: Latch) -> Result<Self, SourceError> {
         let wire = &config.wire;
+        let shards = shards.clamp(1, MAX_SHARDS);
         let ring_bytes = usize::try_from(wire.stream.replay.ring_bytes).unwrap_or(usize::MAX);
         let context = Arc::new(StreamContext::new(wire.kafka.topic.clone(), wire.stream.event_type.clone()));
         let settings = SourceSettings {
@@ -66,13 +75,15 @@ impl Endpoint {
             context: context.clone(),
             recent_bytes: ring_bytes,
             view_log_bytes: ring_bytes,
-            log_budget_bytes: ring_bytes.saturating_mul(LOG_BUDGET_RINGS) / shards.max(1),
+            budgets: budgets(ring_bytes),
+            shards,
+            max_replays: settings.max_replays.div_ceil(shards),
             max_delay: Duration::from_millis(wire.stream.max_delay_milliseconds.into()),
             slow_client: wire.stream.slow_client,
             ping_interval: Duration::from_secs(wire.limits.ping_seconds.into()),
         };
         let authenticator = Arc::new(Authenticator::new(&config));
-        let shards = (0..shards.max(1))
+        let shards = (0..shards)
             .map(|number| {
                 let name = format!("shard-{number}");
                 ShardHandle::spawn(&name, shard_settings.clone(), metrics.clone(), authenticator.clone(), |batches| {
@@ -113,7 +124,7 @@ impl Endpoint {
     }
 
     /// Where steps of the stream go, one way to each shard.
-    pub fn feeds(&self) -> Vec<mpsc::Sender<Feed>> {
+    pub fn feeds(&self) -> Vec<FeedSender> {
         self.shards.iter().map(|shard| shard.feed.clone()).collect()
     }
 
@@ -170,4 +181,10 @@ impl Endpoint {
         }
         self.source.stop();
     }
+}
+
+/// What the shards of a stream may hold, from the bytes of its ring.
+fn budgets(ring_bytes: usize) -> Budgets {
+    let of = |rings: usize| ring_bytes.saturating_mul(rings);
+    Budgets::of_bytes(of(LOG_RINGS), of(OUTBOX_RINGS), of(REPLAY_RINGS), of(RELAY_RINGS))
 }

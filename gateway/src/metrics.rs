@@ -37,6 +37,13 @@ pub struct RefusalLabel {
     error: &'static str,
 }
 
+/// A stream and one of its pod's budgets of memory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BudgetLabel {
+    app: String,
+    budget: &'static str,
+}
+
 /// A stream and a partition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct PartitionLabel {
@@ -62,6 +69,8 @@ pub struct Metrics {
     record_bytes: Family<AppLabel, Counter>,
     recent_bytes: Family<AppLabel, Gauge>,
     log_bytes: Family<AppLabel, Gauge>,
+    budget_bytes: Family<BudgetLabel, Gauge>,
+    budget_full: Family<BudgetLabel, Counter>,
     views: Family<AppLabel, Gauge>,
     replays_started: Family<AppLabel, Counter>,
     replays_running: Family<AppLabel, Gauge>,
@@ -96,6 +105,17 @@ impl Metrics {
             m.recent_bytes.clone(),
         );
         r.register_with_unit("log", "Memory of all logs", Unit::Bytes, m.log_bytes.clone());
+        r.register_with_unit(
+            "budget_used",
+            "Memory that clients use of each budget of the pod",
+            Unit::Bytes,
+            m.budget_bytes.clone(),
+        );
+        r.register(
+            "budget_full",
+            "Times that somebody had to wait, or to go, because a budget was full",
+            m.budget_full.clone(),
+        );
         r.register("views", "Different views that clients have of the stream, summed over shards", m.views.clone());
         r.register("replays_started", "Reads of older records from Kafka", m.replays_started.clone());
         r.register("replays_running", "Consumers reading older records now", m.replays_running.clone());
@@ -120,10 +140,10 @@ impl Metrics {
             records: self.records.get_or_create(&label).clone(),
             record_bytes: self.record_bytes.get_or_create(&label).clone(),
             recent_bytes: self.recent_bytes.get_or_create(&label).clone(),
-            log_bytes: Share::of(&self.log_bytes.get_or_create(&label)),
+            log_bytes: self.log_bytes.get_or_create(&label).clone(),
             views: Share::of(&self.views.get_or_create(&label)),
             replays_started: self.replays_started.get_or_create(&label).clone(),
-            replays_running: self.replays_running.get_or_create(&label).clone(),
+            replays_running: Share::of(&self.replays_running.get_or_create(&label)),
             kafka_up: self.kafka_up.get_or_create(&label).clone(),
             app: app.to_owned(),
             all: self.clone(),
@@ -178,10 +198,10 @@ pub struct StreamMetrics {
     pub records: Counter,
     pub record_bytes: Counter,
     pub recent_bytes: Gauge,
-    pub log_bytes: Share,
+    pub log_bytes: Gauge,
     pub views: Share,
     pub replays_started: Counter,
-    pub replays_running: Gauge,
+    pub replays_running: Share,
     pub kafka_up: Gauge,
     app: String,
     all: Metrics,
@@ -198,6 +218,16 @@ impl StreamMetrics {
     /// A request was refused before the upgrade.
     pub fn refused(&self, status: u16, error: &'static str) {
         self.all.refused.get_or_create(&RefusalLabel { app: self.app.clone(), status, error }).inc();
+    }
+
+    /// What clients use of a budget now, in bytes.
+    pub fn budget(&self, budget: &'static str, used: usize) {
+        self.all.budget_bytes.get_or_create(&BudgetLabel { app: self.app.clone(), budget }).set(used as i64);
+    }
+
+    /// Somebody has to wait, or to go, because a budget is full.
+    pub fn budget_full(&self, budget: &'static str) {
+        self.all.budget_full.get_or_create(&BudgetLabel { app: self.app.clone(), budget }).inc();
     }
 
     /// A record could not be shown to the clients of one view.

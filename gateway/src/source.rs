@@ -22,13 +22,12 @@ pub use replay::ReplayPool;
 pub use status::{KafkaState, SourceStatus};
 
 use crate::metrics::StreamMetrics;
-use crate::stream::feed::Feed;
+use crate::stream::feed::FeedSender;
 use headgate_process::Latch;
 use headgate_wire::config::Kafka;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use tokio::sync::mpsc;
 
 /// Why a source cannot even be set up. Nothing here depends on a broker.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +88,7 @@ impl Source {
     pub fn start(
         settings: &SourceSettings,
         replays: ReplayPool,
-        feeds: Vec<mpsc::Sender<Feed>>,
+        feeds: Vec<FeedSender>,
         metrics: &StreamMetrics,
         ready: Latch,
     ) -> Result<Self, SourceError> {

@@ -41,6 +41,10 @@ impl Segment {
         self.start + self.bytes.len() as u64
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.marks.capacity() * size_of::<Mark>() + self.position.memory_bytes()
+    }
+
     /// Marks of the frames that end at or before `at`.
     fn marks_before(&self, at: u64) -> &[Mark] {
         let inside = at.saturating_sub(self.start);
@@ -84,7 +88,7 @@ impl Log {
         self.frames
     }
 
-    /// Memory of all segments, in bytes.
+    /// Memory of all segments, with their marks and positions, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -112,7 +116,9 @@ impl Log {
         }
         let Some(segment) = self.segments.back_mut() else { return };
         segment.bytes.extend_from_slice(frame);
+        let marks = segment.marks.capacity();
         segment.marks.push(Mark { end: segment.bytes.len() as u32, ..mark });
+        self.bytes += (segment.marks.capacity() - marks) * size_of::<Mark>();
         self.head += frame.len() as u64;
         self.frames += 1;
     }
@@ -128,7 +134,7 @@ impl Log {
             bytes: Vec::with_capacity(capacity),
             marks: Vec::new(),
         });
-        self.bytes += capacity;
+        self.bytes += self.segments.back().map_or(0, Segment::memory_bytes);
     }
 
     /// Everything from `at` to the end of its segment: whole frames if `at` is a frame boundary. Empty at the head.
@@ -185,7 +191,7 @@ impl Log {
     /// Drops the oldest segment.
     pub fn evict(&mut self) {
         if let Some(segment) = self.segments.pop_front() {
-            self.bytes -= segment.bytes.capacity();
+            self.bytes -= segment.memory_bytes();
         }
     }
 
@@ -245,7 +251,7 @@ mod tests {
         log.append_notice(&[7; 200], &Position::default());
         log.release(log.head());
         log.append_notice(&[7; 200], &Position::default());
-        assert_eq!(log.bytes(), SMALLEST_SEGMENT_BYTES);
+        assert_eq!(log.segments[0].bytes.capacity(), SMALLEST_SEGMENT_BYTES);
     }
 
     #[test]
@@ -307,7 +313,7 @@ mod tests {
             let slowest: usize = frames[..slowest.min(frames.len())].iter().sum();
             log.release(slowest as u64);
             prop_assert!(log.start() <= slowest as u64);
-            prop_assert_eq!(log.bytes(), log.segments.iter().map(|s| s.bytes.capacity()).sum::<usize>());
+            prop_assert_eq!(log.bytes(), log.segments.iter().map(Segment::memory_bytes).sum::<usize>());
         }
     }
 }

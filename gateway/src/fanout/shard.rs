@@ -8,6 +8,8 @@
 //! * `intake`: steps of the stream into memory and into the logs of views
 //! * `sweep`: bytes to sockets
 //! * `catch_up`: clients with a position of their own, until they meet the live stream
+//! * `slots`, `replays`: who may read older records from Kafka, and for how long
+//! * `outbox`: what a client is sent besides its log
 //! * `lag`: what happens when a client's position leaves the log
 //! * `membership`: clients come, change their filter, and go
 //! * `tick`: what time brings: pings, expiry, deadlines, drain
@@ -17,9 +19,11 @@ mod client;
 mod intake;
 mod lag;
 mod membership;
+mod outbox;
 mod reader;
 mod replays;
 pub mod run;
+mod slots;
 mod socket;
 mod sweep;
 mod tick;
@@ -29,11 +33,13 @@ pub use reader::{Input, InputPort};
 pub use socket::{ClientSocket, RELAY_CHUNKS, Socket};
 
 use crate::encode::encoder::Encoder;
+use crate::fanout::budget::Budgets;
 use crate::fanout::recent::Recent;
 use crate::fanout::router::Router;
 use crate::fanout::view::{View, ViewSpec};
 use crate::metrics::StreamMetrics;
 use crate::session::Millis;
+use crate::stream::feed::Generation;
 use crate::stream::position::Position;
 use crate::stream::record::StreamContext;
 use crate::stream::replay::Replays;
@@ -58,8 +64,12 @@ pub struct ShardSettings {
     pub recent_bytes: usize,
     /// Most bytes that one view's log holds.
     pub view_log_bytes: usize,
-    /// Most bytes that all logs of this shard hold together.
-    pub log_budget_bytes: usize,
+    /// What all shards of the pod may hold together.
+    pub budgets: Budgets,
+    /// Number of shards that share the budgets.
+    pub shards: usize,
+    /// Most replays of this shard at the same time.
+    pub max_replays: usize,
     /// How long steps may wait to share a write.
     pub max_delay: Duration,
     /// What happens to a client whose position leaves the log.
@@ -89,9 +99,11 @@ pub struct Shard<S> {
     recent: Recent,
     encoder: Encoder,
     /// How often the stream has begun; before the first time, this shard knows no position.
-    generation: u64,
+    generation: Generation,
     /// The stream's position after the step that is being encoded.
     after: Position,
+    /// True while a step is being put into the logs: some have it, others do not.
+    mid_step: bool,
     /// Views with frames that some member has not received, in turn.
     to_sweep: VecDeque<usize>,
     /// Clients with something of their own to do: catching up, closing, an answer to send.
@@ -103,6 +115,8 @@ pub struct Shard<S> {
     replays: replays::ReplayTable,
     /// Clients that have not met the live stream yet.
     catching_up: HashSet<usize>,
+    /// Those of them for which the budget of outboxes had no room, in turn.
+    waiting_for_room: VecDeque<usize>,
     next_serial: u64,
     now: Millis,
     next_ping: Millis,
@@ -113,6 +127,7 @@ pub struct Shard<S> {
 impl<S: ClientSocket> Shard<S> {
     /// A shard without clients. `replays` reads older records on demand.
     pub fn new(settings: ShardSettings, metrics: StreamMetrics, replays: Box<dyn Replays>) -> Self {
+        let replays = replays::ReplayTable::new(replays, settings.max_replays, settings.budgets.replays.clone());
         let recent = Recent::new(Position::default(), settings.recent_bytes);
         let next_ping = Millis(settings.ping_interval.as_millis() as u64);
         Self {
@@ -127,12 +142,14 @@ impl<S: ClientSocket> Shard<S> {
             encoder: Encoder::default(),
             generation: 0,
             after: Position::default(),
+            mid_step: false,
             to_sweep: VecDeque::new(),
             attention: VecDeque::new(),
             newly_blocked: Vec::new(),
             renewals: Vec::new(),
-            replays: replays::ReplayTable::new(replays),
+            replays,
             catching_up: HashSet::new(),
+            waiting_for_room: VecDeque::new(),
             next_serial: 1,
             now: Millis(0),
             next_ping,
@@ -158,6 +175,7 @@ impl<S: ClientSocket> Shard<S> {
 
     /// Serves a bounded number of clients; false if nobody had anything to get.
     pub fn turn(&mut self) -> bool {
+        self.give_room();
         let served = self.serve_attention(CLIENTS_PER_TURN);
         let swept = self.sweep(CLIENTS_PER_TURN);
         self.count_sent();

@@ -4,6 +4,7 @@
 //! belong to the shard.
 
 use crate::encode::format::Encoding;
+use crate::fanout::budget::{Budget, Share};
 use crate::fanout::log::Log;
 use crate::session::Millis;
 use crate::stream::entry::Entry;
@@ -14,6 +15,7 @@ use crate::stream::record::{Record, StreamContext};
 use headgate_wire::Filter;
 use headgate_wire::message::GapReason;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// What makes two clients see the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,6 +59,8 @@ pub struct View {
     pub spec: ViewSpec,
     /// Frames that some member has not received yet.
     pub log: Log,
+    /// What the log uses of the pod's budget.
+    memory: Share,
     /// Clients of this view, in the order of the sweep.
     pub members: Vec<usize>,
     /// Members that read from the log; the others are still catching up, or closing.
@@ -79,10 +83,11 @@ pub struct View {
 
 impl View {
     /// A view without members.
-    pub fn new(spec: ViewSpec) -> Self {
+    pub fn new(spec: ViewSpec, logs: &Arc<Budget>) -> Self {
         Self {
             spec,
             log: Log::new(),
+            memory: logs.share(),
             members: Vec::new(),
             streaming: 0,
             turn: 0,
@@ -136,9 +141,15 @@ impl View {
         self.slowest_satisfied = self.slowest_satisfied.min(at);
     }
 
+    /// Counts what the log uses now in the pod's budget; call it after the log has grown or shrunk.
+    pub fn account(&mut self) {
+        self.memory.set(self.log.bytes());
+    }
+
     fn release(&mut self, slowest: u64) {
         if slowest != u64::MAX {
             self.log.release(slowest);
+            self.account();
         }
     }
 }
@@ -151,7 +162,7 @@ mod tests {
 
     fn view(members: usize) -> View {
         let encoding = Encoding { format: Format::Raw, envelope: Envelope::Plain, kafka_metadata: false };
-        let mut view = View::new(ViewSpec::new(Vec::new(), None, encoding));
+        let mut view = View::new(ViewSpec::new(Vec::new(), None, encoding), &Budget::new(1 << 20));
         view.members = (0..members).collect();
         view.log.append_notice(b"frame", &Position::default());
         view

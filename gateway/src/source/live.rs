@@ -9,7 +9,7 @@ use super::status::{self, KafkaState, SourceStatus};
 use super::{SourceError, SourceSettings, record, repair};
 use crate::stream::entry::Entry;
 use crate::stream::entry::Gap;
-use crate::stream::feed::Feed;
+use crate::stream::feed::{Feed, FeedSender};
 use crate::stream::position::Position;
 use headgate_wire::message::GapReason;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -22,7 +22,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 
 /// Records of each partition that are read into memory before the first client is served.
 const WARM_UP_RECORDS: i64 = 1_000;
@@ -57,7 +56,7 @@ pub(super) enum Control {
 /// Starts the thread.
 pub(super) fn spawn(
     settings: &SourceSettings,
-    feeds: Vec<mpsc::Sender<Feed>>,
+    feeds: Vec<FeedSender>,
     status: Arc<SourceStatus>,
 ) -> Result<(SyncSender<Control>, JoinHandle<()>), SourceError> {
     let (sender, control) = sync_channel(CONTROL_CAPACITY);
@@ -82,7 +81,7 @@ struct Live {
     consumer: BaseConsumer<Events>,
     topic: String,
     max_record_bytes: usize,
-    feeds: Vec<mpsc::Sender<Feed>>,
+    feeds: Vec<FeedSender>,
     status: Arc<SourceStatus>,
     control: Receiver<Control>,
     position: Position,
@@ -225,7 +224,7 @@ impl Live {
         self.status.set_position(&self.position);
         for shard in &self.feeds {
             // A shard always takes what is there, so this waits for moments only; without shards the process is ending.
-            let _ = shard.blocking_send(feed.clone());
+            let _ = shard.send_blocking(feed.clone());
         }
     }
 

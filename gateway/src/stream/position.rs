@@ -20,6 +20,11 @@ impl Position {
         self.0.len()
     }
 
+    /// Memory that the position takes, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<i64>()
+    }
+
     /// The first offset of `partition` that has not been seen.
     pub fn next(&self, partition: i32) -> i64 {
         usize::try_from(partition).ok().and_then(|p| self.0.get(p)).copied().unwrap_or(0)
@@ -54,10 +59,13 @@ impl Position {
         (0..self.0.len().max(other.0.len()) as i32).all(|p| self.next(p) >= other.next(p))
     }
 
-    /// The earlier of two positions in every partition.
-    #[must_use]
-    pub fn earliest(&self, other: &Self) -> Self {
-        Self((0..self.0.len().max(other.0.len()) as i32).map(|p| self.next(p).min(other.next(p))).collect())
+    /// Moves every partition back to where `other` is, if that is earlier. Partitions that one of the two does not name
+    /// begin at 0.
+    pub fn lower_to(&mut self, other: &Self) {
+        self.0.truncate(other.0.len());
+        for (next, theirs) in self.0.iter_mut().zip(&other.0) {
+            *next = (*next).min(*theirs);
+        }
     }
 
     /// Offsets between two positions, over all partitions, whichever is ahead.
@@ -104,7 +112,9 @@ mod tests {
         let a = Position::new(vec![5, 1]);
         let b = Position::new(vec![4, 2]);
         assert!(!a.reaches(&b) && !b.reaches(&a));
-        assert!(a.reaches(&a.earliest(&b)) && b.reaches(&a.earliest(&b)));
+        let mut lower = a.clone();
+        lower.lower_to(&b);
+        assert_eq!(lower, Position::new(vec![4, 1]));
         assert_eq!(a.distance(&b), 2);
     }
 

@@ -7,6 +7,7 @@ use headgate_gateway::auth::audit::Audit;
 use headgate_gateway::auth::limits::Limiter;
 use headgate_gateway::encode::format::{Encoding, Envelope};
 use headgate_gateway::encode::frame::Inbound;
+use headgate_gateway::fanout::budget::Budgets;
 use headgate_gateway::fanout::shard::{Join, Shard, ShardSettings};
 use headgate_gateway::fanout::view::ViewSpec;
 use headgate_gateway::metrics::Metrics;
@@ -41,7 +42,9 @@ impl World {
             context: Arc::new(StreamContext::new("topic", "type")),
             recent_bytes,
             view_log_bytes: log_bytes,
-            log_budget_bytes: log_bytes * 2,
+            budgets: Budgets::of_bytes(log_bytes * 2, 4 << 20, 4 << 20, 4 << 20),
+            shards: 1,
+            max_replays,
             max_delay: Duration::ZERO,
             slow_client,
             ping_interval: Duration::from_secs(1),

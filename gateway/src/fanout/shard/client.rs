@@ -1,6 +1,7 @@
 //! One client of a shard: its position in a log, what it must be sent besides, and what is known about it.
 
 use super::catch_up::CatchUp;
+use super::outbox::Outbox;
 use super::socket::ClientSocket;
 use crate::auth::Principal;
 use crate::auth::audit::Audit;
@@ -79,14 +80,15 @@ pub(super) struct Client<S> {
     /// End of the frames that the last write aimed at; before it, `at` may be inside a frame.
     pub boundary: u64,
     pub state: State,
-    /// Whole frames that go between two frames of the log.
-    pub outbox: Vec<u8>,
-    pub outbox_sent: usize,
+    /// Goes between two frames of the log.
+    pub outbox: Outbox,
     /// The client's position when it first lost records that it has not been told about.
     pub skipped_from: Option<Position>,
     /// Filters to change to, once everything that the old ones let through has been sent.
     pub next_filters: Option<Vec<Filter>>,
     pub blocked: bool,
+    /// Since when its socket has taken nothing, although there is something to send.
+    pub takes_nothing_since: Option<Millis>,
     pub attended: bool,
     pub session: Session,
     pub enforced: Arc<[Filter]>,
@@ -121,8 +123,8 @@ impl<S: ClientSocket> Client<S> {
         let bytes = if from_log {
             let pending = log.pending(self.at);
             &pending[..pending.len().min((self.boundary - self.at) as usize)]
-        } else if self.outbox_sent < self.outbox.len() {
-            &self.outbox[self.outbox_sent..]
+        } else if !self.outbox.is_empty() {
+            self.outbox.unsent()
         } else if self.is_streaming() {
             let pending = log.pending(self.at);
             self.boundary = self.at + pending.len() as u64;
@@ -151,12 +153,8 @@ impl<S: ClientSocket> Client<S> {
             self.at += written as u64;
             return;
         }
-        self.outbox_sent += written;
-        if self.outbox_sent == self.outbox.len() {
-            // Idle clients hold no buffer.
-            self.outbox_sent = 0;
-            if matches!(self.state, State::CatchingUp(_)) { self.outbox.clear() } else { self.outbox = Vec::new() }
-        }
+        let fills_again = matches!(self.state, State::CatchingUp(_));
+        self.outbox.sent(written, fills_again);
     }
 
     pub fn is_streaming(&self) -> bool {
@@ -172,17 +170,11 @@ impl<S: ClientSocket> Client<S> {
         self.at >= self.boundary
     }
 
-    pub fn outbox_is_empty(&self) -> bool {
-        self.outbox_sent == self.outbox.len()
-    }
-
     /// Takes the client out of the log's flow: what is left of a half-sent frame moves to the outbox.
     pub fn leave_log(&mut self, log: &Log) {
         if !self.is_between_frames() {
             let rest = log.rest_of_frame(self.at);
-            let unsent = self.outbox.split_off(self.outbox_sent);
-            self.outbox = [rest, &unsent].concat();
-            self.outbox_sent = 0;
+            self.outbox.push_front(rest);
             self.at += rest.len() as u64;
         }
         self.boundary = self.at;

@@ -1,13 +1,17 @@
 //! Steps of the stream into memory, and as frames into the logs of the views that show them.
 
 use super::catch_up::Reading;
-use super::client::State;
+use super::client::{Client, State};
 use super::{ClientSocket, Shard};
 use crate::encode::encoder::Outcome;
 use crate::stream::entry::Entry;
 use crate::stream::entry::Gap;
 use crate::stream::feed::Feed;
 use crate::stream::position::Position;
+use headgate_wire::CloseReason;
+
+/// At this many times their budget, logs take nothing more for clients that take nothing.
+const HARD_LIMIT: usize = 2;
 
 impl<S: ClientSocket> Shard<S> {
     /// Takes what the live source yields.
@@ -21,7 +25,17 @@ impl<S: ClientSocket> Shard<S> {
             }
             Feed::Restart(position, gaps) => self.restart(&position, &gaps),
         }
-        for index in self.catching_up.iter().copied().collect::<Vec<_>>() {
+        self.wake_readers_of_memory();
+    }
+
+    fn wake_readers_of_memory(&mut self) {
+        let reads_memory = |client: &Client<S>| match &client.state {
+            State::CatchingUp(catch_up) => matches!(catch_up.reading, Reading::Memory(_)),
+            _ => false,
+        };
+        let readers =
+            self.catching_up.iter().copied().filter(|index| self.clients.get(*index).is_some_and(reads_memory));
+        for index in readers.collect::<Vec<_>>() {
             self.attend(index);
         }
     }
@@ -44,15 +58,31 @@ impl<S: ClientSocket> Shard<S> {
                 candidates.extend(self.views.iter().map(|(index, _)| index));
             }
         }
+        self.mid_step = true;
         for view in &candidates {
             self.show(*view, entry);
+            if self.logs_are_over(1) {
+                // Many views may show one step: what their clients take at once need not be kept.
+                self.sweep(usize::MAX);
+            }
         }
+        self.mid_step = false;
         self.candidates = candidates;
         self.recent.push(entry.clone());
+        self.bound_all_logs();
+    }
+
+    /// Whether the logs of the pod use more than `times` their budget.
+    fn logs_are_over(&self, times: usize) -> bool {
+        let logs = &self.settings.budgets.logs;
+        logs.used() > logs.limit().saturating_mul(times)
     }
 
     /// Appends a step to a view's log, if the view shows it and somebody reads it there.
     fn show(&mut self, view_index: usize, entry: &Entry) {
+        if self.logs_are_over(HARD_LIMIT) {
+            self.close_blocked(view_index);
+        }
         let Some(view) = self.views.get_mut(view_index).filter(|view| view.streaming > 0) else { return };
         let Some(shown) = view.spec.shown(entry, &self.settings.context) else { return };
         let outcome = self.encoder.entry(&shown, &self.settings.context, view.spec.encoding, &self.after);
@@ -65,8 +95,20 @@ impl<S: ClientSocket> Shard<S> {
             Outcome::Nothing => return,
         };
         view.log.append_step(frame, entry.partition(), entry.next(), self.recent.head());
+        view.account();
         self.bound_log(view_index);
         self.queue_sweep(view_index);
+    }
+
+    /// Ends the clients of a view that take nothing, because the frame of a large record could not be kept for them.
+    fn close_blocked(&mut self, view_index: usize) {
+        let Some(view) = self.views.get(view_index) else { return };
+        let is_blocked = |client: &Client<S>| client.blocked && client.is_streaming();
+        let blocked = view.members.iter().copied().filter(|member| self.clients.get(*member).is_some_and(is_blocked));
+        for index in blocked.collect::<Vec<_>>() {
+            self.metrics.slow_clients.inc();
+            self.close(index, CloseReason::TooSlow);
+        }
     }
 
     /// The stream begins again elsewhere: everybody is told, and goes on from there.
@@ -101,7 +143,7 @@ impl<S: ClientSocket> Shard<S> {
         let encoding = self.views[client.view].spec.encoding;
         if !gaps.is_empty() && catch_up.ready_pending.take().is_some() {
             let frame = self.encoder.ready(&catch_up.position, &client.audit.session, false, encoding);
-            client.outbox.extend_from_slice(frame);
+            client.outbox.push(frame);
         }
         for gap in gaps {
             // What it still lacks of other partitions is in Kafka.
@@ -109,7 +151,7 @@ impl<S: ClientSocket> Shard<S> {
             catch_up.position.set(gap.partition, gap.to);
             self.encoder.position_changed();
             let frame = self.encoder.gap(gap, &self.settings.context, encoding, &catch_up.position);
-            client.outbox.extend_from_slice(frame);
+            client.outbox.push(frame);
         }
         self.encoder.position_changed();
         // Without a gap nothing was lost: what the client still lacks is in Kafka.

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::{ClientSocket, Shard};
+use crate::fanout::view::View;
 use crate::stream::entry::Gap;
 use crate::stream::position::Position;
 use headgate_wire::CloseReason;
@@ -11,34 +12,39 @@ use headgate_wire::message::GapReason;
 impl<S: ClientSocket> Shard<S> {
     /// Brings one view's log below its bound.
     pub(super) fn bound_log(&mut self, view_index: usize) {
-        while self.views.get(view_index).is_some_and(|view| view.log.bytes() > self.settings.view_log_bytes) {
-            if !self.evict(view_index) {
-                return;
-            }
+        let limit = self.settings.view_log_bytes;
+        // The newest segment stays: it may hold a single frame that is larger than the bound.
+        let is_over = |view: &View| view.log.bytes() > limit && view.log.start_after_eviction() < view.log.head();
+        while self.views.get(view_index).is_some_and(is_over) {
+            self.evict(view_index);
         }
     }
 
-    /// Brings all logs together below the shard's budget, the largest first.
+    /// Brings all logs together below the pod's budget: each shard that holds more than its part lets its largest go.
     pub(super) fn bound_all_logs(&mut self) {
-        let mut total: usize = self.views.iter().map(|(_, view)| view.log.bytes()).sum();
-        while total > self.settings.log_budget_bytes {
+        let budget = self.settings.budgets.logs.clone();
+        if budget.used() <= budget.limit() {
+            return;
+        }
+        self.metrics.budget_full("logs");
+        let part = budget.limit() / self.settings.shards.max(1);
+        let mut mine: usize = self.views.iter().map(|(_, view)| view.log.bytes()).sum();
+        while budget.used() > budget.limit() && mine > part {
             let largest = self.views.iter().max_by_key(|(_, view)| view.log.bytes());
             let Some((index, before)) = largest.map(|(index, view)| (index, view.log.bytes())) else { return };
-            if !self.evict(index) {
+            self.evict(index);
+            let after = self.views.get(index).map_or(0, |view| view.log.bytes());
+            if after >= before {
                 return;
             }
-            total -= before.saturating_sub(self.views.get(index).map_or(0, |view| view.log.bytes()));
+            mine -= before - after;
         }
-        self.metrics.log_bytes.set(total as i64);
     }
 
-    /// Drops the oldest segment of a log after judging who still needed it; false if there is only one.
-    fn evict(&mut self, view_index: usize) -> bool {
-        let Some(view) = self.views.get_mut(view_index) else { return false };
+    /// Drops the oldest segment of a log after judging who still needed it.
+    fn evict(&mut self, view_index: usize) {
+        let Some(view) = self.views.get_mut(view_index) else { return };
         let start = view.log.start_after_eviction();
-        if start >= view.log.head() {
-            return false;
-        }
         let late: Vec<usize> = view
             .members
             .iter()
@@ -58,8 +64,8 @@ impl<S: ClientSocket> Shard<S> {
         }
         if let Some(view) = self.views.get_mut(view_index) {
             view.log.evict();
+            view.account();
         }
-        true
     }
 
     /// Moves a client ahead in its log; it is told what it missed once its socket takes bytes again.
@@ -77,7 +83,7 @@ impl<S: ClientSocket> Shard<S> {
 
     /// Tells a client that was moved ahead what it missed, once it reads again: until then it may miss more.
     pub(super) fn tell_skipped(&mut self, index: usize) {
-        let reads = |client: &Client<S>| client.is_between_frames() && client.outbox_is_empty();
+        let reads = |client: &Client<S>| client.is_between_frames() && client.outbox.is_empty();
         if self.clients.get(index).is_some_and(|client| client.skipped_from.is_some() && reads(client)) {
             self.write_skipped(index);
         }
@@ -91,7 +97,7 @@ impl<S: ClientSocket> Shard<S> {
         self.encoder.position_changed();
         for gap in skipped(client, &after) {
             self.metrics.gaps.inc();
-            client.outbox.extend_from_slice(self.encoder.gap(gap, &self.settings.context, view.spec.encoding, &after));
+            client.outbox.push(self.encoder.gap(gap, &self.settings.context, view.spec.encoding, &after));
         }
         self.encoder.position_changed();
     }

@@ -2,6 +2,7 @@
 
 use super::catch_up::{CatchUp, Reading};
 use super::client::{Client, ClientId, Join, Renewal, State};
+use super::outbox::Outbox;
 use super::{ClientSocket, Shard};
 use crate::auth::{Principal, User};
 use crate::encode::format::Envelope;
@@ -9,7 +10,7 @@ use crate::encode::frame::{self, Inbound};
 use crate::fanout::view::{View, ViewSpec};
 use crate::session::{Millis, NewToken, Output, Session};
 use crate::stream::entry::Gap;
-use crate::stream::feed::Beginning;
+use crate::stream::feed::{Beginning, Generation};
 use crate::stream::position::Position;
 use headgate_wire::CloseReason;
 use headgate_wire::close::Retry;
@@ -41,11 +42,11 @@ impl<S: ClientSocket> Shard<S> {
             at: 0,
             boundary: 0,
             state: State::Closing { deadline: Millis(u64::MAX), linger: true },
-            outbox: Vec::new(),
-            outbox_sent: 0,
+            outbox: Outbox::new(&self.settings.budgets.outboxes),
             skipped_from: None,
             next_filters: None,
             blocked: false,
+            takes_nothing_since: None,
             attended: false,
             session: Session::new(join.session, self.now),
             enforced: join.enforced,
@@ -85,11 +86,11 @@ impl<S: ClientSocket> Shard<S> {
             before.set(gap.partition, gap.from);
         }
         let ready = self.encoder.ready(&before, &client.audit.session, false, encoding);
-        client.outbox.extend_from_slice(ready);
+        client.outbox.push(ready);
         self.encoder.position_changed();
         for gap in gaps {
             let frame = self.encoder.gap(*gap, &self.settings.context, encoding, position);
-            client.outbox.extend_from_slice(frame);
+            client.outbox.push(frame);
         }
         self.encoder.position_changed();
     }
@@ -101,6 +102,7 @@ impl<S: ClientSocket> Shard<S> {
         if view.streaming == 0 {
             // The log had no readers and took nothing in; it begins anew where the stream stands.
             view.log.release(view.log.head());
+            view.account();
             view.cursor_sent.clone_from(self.recent.head());
         }
         client.at = view.log.head();
@@ -114,15 +116,21 @@ impl<S: ClientSocket> Shard<S> {
     }
 
     /// The client reads by itself, from a position that was taken when the stream had begun `generation` times.
-    pub(super) fn catch_up_from(&mut self, index: usize, position: Position, ready: Option<bool>, generation: u64) {
+    pub(super) fn catch_up_from(
+        &mut self,
+        index: usize,
+        position: Position,
+        ready: Option<bool>,
+        generation: Generation,
+    ) {
         let is_known = generation <= self.generation;
         let memory = self.recent.first_wanted(&position).filter(|_| is_known).map(Reading::Memory);
         let reading = memory.unwrap_or(Reading::Waiting);
-        let catch_up = CatchUp { position, reading, ready_pending: ready, generation, last_progress: self.now };
+        let catch_up = CatchUp { position, reading, ready_pending: ready, generation, waits_for_room: false };
         self.clients[index].state = State::CatchingUp(Box::new(catch_up));
         self.catching_up.insert(index);
         if is_known && reading == Reading::Waiting {
-            self.replays.waiting.push(index);
+            self.replays.wait(index);
             self.start_replays_if_alone();
         }
     }
@@ -131,7 +139,7 @@ impl<S: ClientSocket> Shard<S> {
         if let Some(view) = self.by_spec.get(&spec) {
             return *view;
         }
-        let index = self.views.insert(View::new(spec.clone()));
+        let index = self.views.insert(View::new(spec.clone(), &self.settings.budgets.logs));
         self.router.insert(index, &spec);
         self.by_spec.insert(spec, index);
         self.metrics.views.set(self.views.len() as i64);
@@ -168,12 +176,7 @@ impl<S: ClientSocket> Shard<S> {
     pub(super) fn carry_out(&mut self, index: usize, output: Output) {
         match output {
             Output::Nothing => {}
-            Output::Send(bytes) => {
-                if let Some(client) = self.clients.get_mut(index) {
-                    client.outbox.extend_from_slice(&bytes);
-                    self.attend(index);
-                }
-            }
+            Output::Send(answer) => self.answer(index, &answer),
             Output::Close(reason) => self.begin_closing(index, reason, &[], true),
             Output::PeerClosed(code) => {
                 self.begin_closing(index, CloseReason::Bye, &frame::close_echo_frame(code), false);
@@ -189,6 +192,17 @@ impl<S: ClientSocket> Shard<S> {
                     self.change_filter(index);
                 }
             }
+        }
+    }
+
+    /// Puts an answer in line. A client that causes more answers than it reads is closed.
+    fn answer(&mut self, index: usize, frame: &[u8]) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        if client.outbox.push_answer(frame) {
+            self.attend(index);
+        } else {
+            self.metrics.slow_clients.inc();
+            self.close(index, CloseReason::TooSlow);
         }
     }
 
@@ -239,7 +253,9 @@ impl<S: ClientSocket> Shard<S> {
         let encoding = view.spec.encoding;
         let linger = linger && encoding.envelope != Envelope::ServerSentEvents;
         let last = if echo.is_empty() { self.encoder.close(reason, encoding) } else { echo };
-        client.outbox.extend_from_slice(last);
+        client.outbox.push(last);
+        // Nothing may follow the close frame. What it missed is not lost: its cursor is older.
+        client.skipped_from = None;
         client.close_reason = Some(reason);
         let timeout =
             if reason.retry() == Retry::WithNewCredentials { ACCESS_END_TIMEOUT_MS } else { CLOSE_TIMEOUT_MS };

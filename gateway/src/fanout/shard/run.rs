@@ -12,7 +12,7 @@ use crate::encode::frame::Parser;
 use crate::fanout::view::ViewSpec;
 use crate::metrics::StreamMetrics;
 use crate::session::{Dialect, Millis, SessionSettings};
-use crate::stream::feed::{Beginning, Feed};
+use crate::stream::feed::{self, Beginning, Feed, FeedReceiver, FeedSender, Next};
 use crate::stream::replay::{ReplayBatch, Replays};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -38,6 +38,14 @@ const INPUT_CAPACITY: usize = 1024;
 const COMMAND_CAPACITY: usize = 1024;
 /// Replay batches that may wait for a shard; more than its replays have credits for.
 const REPLAY_CAPACITY: usize = 512;
+/// Commands, most of them joins, taken in one turn.
+const COMMANDS_PER_TURN: usize = 64;
+/// Client messages taken in one turn.
+const INPUTS_PER_TURN: usize = 256;
+/// Replay batches taken in one turn.
+const REPLAY_BATCHES_PER_TURN: usize = 64;
+/// How long steps of the live stream are taken before clients are served again.
+const INTAKE_TIME: Duration = Duration::from_millis(5);
 /// Tokens of connected clients that may be checked at once; the next ones are asked to try later.
 const MAX_RENEWALS: usize = 64;
 /// A connection's age limit varies by this much in both directions.
@@ -114,7 +122,7 @@ pub struct ShardHandle {
     /// Commands.
     pub commands: mpsc::Sender<Command>,
     /// Steps of the live stream.
-    pub feed: mpsc::Sender<Feed>,
+    pub feed: FeedSender,
     /// Number of clients.
     pub clients: watch::Receiver<usize>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -133,7 +141,7 @@ impl ShardHandle {
         replays: impl FnOnce(mpsc::Sender<ReplayBatch>) -> Box<dyn Replays>,
     ) -> io::Result<Self> {
         let (command_sender, commands) = mpsc::channel(COMMAND_CAPACITY);
-        let (feed_sender, feed) = mpsc::channel(FEED_CAPACITY);
+        let (feed_sender, feed) = feed::channel(FEED_CAPACITY);
         let (replay_sender, replay_batches) = mpsc::channel(REPLAY_CAPACITY);
         let (input_sender, inputs) = mpsc::channel(INPUT_CAPACITY);
         let (count, clients) = watch::channel(0);
@@ -189,7 +197,7 @@ struct Running {
     shard: Shard<Socket>,
     commands: mpsc::Receiver<Command>,
     renewals: Renewals,
-    feed: mpsc::Receiver<Feed>,
+    feed: FeedReceiver,
     replay_batches: mpsc::Receiver<ReplayBatch>,
     inputs: mpsc::Receiver<Input>,
     input_sender: mpsc::Sender<Input>,
@@ -231,30 +239,47 @@ impl Running {
         }
     }
 
+    /// Takes a bounded part of what every channel holds, so that none of them, however full, holds up the others or the
+    /// clients.
     fn take_what_is_there(&mut self) {
-        while let Ok(command) = self.commands.try_recv() {
+        for _ in 0..COMMANDS_PER_TURN {
+            let Ok(command) = self.commands.try_recv() else { break };
             self.command(command);
         }
-        while let Ok(input) = self.inputs.try_recv() {
+        for _ in 0..INPUTS_PER_TURN {
+            let Ok(input) = self.inputs.try_recv() else { break };
             self.input(input);
         }
-        while let Ok(batch) = self.replay_batches.try_recv() {
+        for _ in 0..REPLAY_BATCHES_PER_TURN {
+            let Ok(batch) = self.replay_batches.try_recv() else { break };
             self.shard.replayed(batch);
         }
         if self.window_is_open() {
-            for _ in 0..FEED_CAPACITY {
-                let Ok(feed) = self.feed.try_recv() else { break };
-                self.take_feed(feed);
-            }
+            self.take_feeds();
         }
         while let Some(Some(id)) = futures_util::FutureExt::now_or_never(self.blocked.next()) {
             self.shard.unblocked(id);
         }
     }
 
-    /// Steps are taken at most once per coalescing window, so that a busy stream shares writes.
+    /// Takes what the live source has yielded, as far as there is time for it in this turn.
+    fn take_feeds(&mut self) {
+        let begin = Instant::now();
+        while let Some(feed) = self.feed.try_recv() {
+            self.shard.feed(feed);
+            if begin.elapsed() >= INTAKE_TIME {
+                // The rest has waited long enough to share writes.
+                self.last_intake = None;
+                return;
+            }
+            self.last_intake = Some(begin);
+        }
+    }
+
+    /// Steps are taken at most once per coalescing window, so that few of them share writes; what fills the queue shares
+    /// them anyway.
     fn window_is_open(&self) -> bool {
-        self.last_intake.is_none_or(|at| at.elapsed() >= self.max_delay)
+        self.feed.is_full() || self.last_intake.is_none_or(|at| at.elapsed() >= self.max_delay)
     }
 
     fn take_feed(&mut self, feed: Feed) {
@@ -270,9 +295,10 @@ impl Running {
         tokio::select! {
             biased;
             Some(id) = self.blocked.next(), if !self.blocked.is_empty() => self.shard.unblocked(id),
-            feed = self.feed.recv(), if window_open => match feed {
-                Some(feed) => self.take_feed(feed),
-                None => self.stopped = true,
+            next = self.feed.next(window_open) => match next {
+                Next::Feed(feed) => self.take_feed(feed),
+                Next::Full => {}
+                Next::End => self.stopped = true,
             },
             Some(batch) = self.replay_batches.recv() => self.shard.replayed(batch),
             Some(input) = self.inputs.recv() => self.input(input),

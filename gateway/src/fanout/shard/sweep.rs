@@ -3,7 +3,7 @@
 //! A view is swept in circles until nobody in it had anything to get; several views take turns. A blocked client costs
 //! nothing until its socket takes bytes again.
 
-use super::client::{ClientId, State, Write};
+use super::client::{ClientId, Write};
 use super::{ClientSocket, Shard};
 
 impl<S: ClientSocket> Shard<S> {
@@ -62,18 +62,18 @@ impl<S: ClientSocket> Shard<S> {
             Write::Progress(bytes) => {
                 self.sent.writes += 1;
                 self.sent.bytes += bytes as u64;
+                client.takes_nothing_since = None;
                 if client.is_streaming() {
                     let frames = log.frames_before(client.at);
                     let delivered = frames.saturating_sub(client.frames_counted);
                     client.frames_counted = frames;
                     client.audit.messages += delivered;
                     self.sent.messages += delivered;
-                } else if let State::CatchingUp(catch_up) = &mut client.state {
-                    catch_up.last_progress = self.now;
                 }
             }
             Write::Blocked => {
                 client.blocked = true;
+                client.takes_nothing_since.get_or_insert(self.now);
                 self.newly_blocked.push(client.id);
                 self.metrics.blocked.inc();
             }
@@ -81,7 +81,12 @@ impl<S: ClientSocket> Shard<S> {
             Write::Nothing => {}
         }
         if self.clients.get(index).is_some_and(|client| client.next_filters.is_some()) {
-            self.change_filter(index);
+            if self.mid_step {
+                // Nobody stands at an exact position now.
+                self.attend(index);
+            } else {
+                self.change_filter(index);
+            }
         }
         done
     }
@@ -92,9 +97,6 @@ impl<S: ClientSocket> Shard<S> {
         if let Some(client) = self.client(id) {
             client.blocked = false;
             client.session.on_unblocked(now);
-            if let State::CatchingUp(catch_up) = &mut client.state {
-                catch_up.last_progress = now;
-            }
             self.attend(id.index);
         }
     }

@@ -5,11 +5,15 @@ use super::{ClientSocket, Shard};
 use crate::auth::Principal;
 use crate::encode::format::Envelope;
 use crate::encode::frame;
+use crate::fanout::budget::Budgets;
 use crate::session::Millis;
 use headgate_wire::CloseReason;
 
 /// What a server-sent-events client gets instead of a ping (WHATWG HTML, section 9.2: a comment line).
 const SSE_PING: &[u8] = b": ping\n\n";
+/// A client whose socket takes nothing for this long although there is something to send is closed, whatever it sends
+/// meanwhile: what it has not read is memory that others need. In milliseconds.
+const TAKES_NOTHING_MS: u64 = 30_000;
 /// A drain sends its last client away after this share of its window, so that closing handshakes fit in.
 const DRAIN_SPREAD_PERCENT: u64 = 80;
 /// Told to clients that a restart sends away: long enough that they do not all meet the next gateway at once.
@@ -26,9 +30,19 @@ impl<S: ClientSocket> Shard<S> {
         for index in self.clients.iter().map(|(index, _)| index).collect::<Vec<_>>() {
             self.tick_client(index);
         }
-        self.judge_catching_up();
+        self.arrange_replays();
         self.bound_all_logs();
+        self.give_room();
+        self.report();
+    }
+
+    fn report(&mut self) {
         self.metrics.replays_running.set(self.replays.len() as i64);
+        let Budgets { logs, outboxes, replays, relays } = &self.settings.budgets;
+        self.metrics.log_bytes.set(logs.used() as i64);
+        for (name, budget) in [("logs", logs), ("outboxes", outboxes), ("replays", replays), ("relays", relays)] {
+            self.metrics.budget(name, budget.used());
+        }
     }
 
     fn tick_client(&mut self, index: usize) {
@@ -39,7 +53,13 @@ impl<S: ClientSocket> Shard<S> {
             }
             return;
         }
-        let output = client.session.on_tick(self.now);
+        let takes_nothing = client.takes_nothing_since.is_some_and(|since| self.now.0 - since.0 > TAKES_NOTHING_MS);
+        let output = if takes_nothing {
+            self.metrics.slow_clients.inc();
+            client.session.close(CloseReason::TooSlow)
+        } else {
+            client.session.on_tick(self.now)
+        };
         let drain_now = client.drain_at.is_some_and(|at| self.now >= at);
         self.carry_out(index, output);
         if drain_now {
@@ -55,14 +75,15 @@ impl<S: ClientSocket> Shard<S> {
             let view = &mut self.views[index];
             if view.streaming > 0 {
                 view.log.append_notice(ping(view.spec.encoding.envelope), self.recent.head());
+                view.account();
                 self.bound_log(index);
                 self.queue_sweep(index);
             }
         }
         for index in self.catching_up.iter().copied().collect::<Vec<_>>() {
             let client = &mut self.clients[index];
-            if client.outbox_is_empty() {
-                client.outbox.extend_from_slice(ping(self.views[client.view].spec.encoding.envelope));
+            if client.outbox.is_empty() {
+                client.outbox.push(ping(self.views[client.view].spec.encoding.envelope));
                 self.attend(index);
             }
         }
@@ -78,6 +99,7 @@ impl<S: ClientSocket> Shard<S> {
             let frame = self.encoder.cursor(self.recent.head(), view.spec.encoding);
             if !frame.is_empty() {
                 view.log.append_notice(frame, self.recent.head());
+                view.account();
                 view.cursor_sent.clone_from(self.recent.head());
                 view.next_cursor = Millis(self.now.0 + super::CURSOR_INTERVAL_MS);
                 self.queue_sweep(index);
@@ -118,7 +140,7 @@ impl<S: ClientSocket> Shard<S> {
             _ => &view.log.position_at(client.at).unwrap_or_else(|| self.recent.head().clone()),
         };
         let frame = self.encoder.draining(position, DRAIN_RETRY_AFTER_MS, view.spec.encoding);
-        client.outbox.extend_from_slice(frame);
+        client.outbox.push(frame);
         self.close(index, CloseReason::Restart);
     }
 }
