@@ -11,6 +11,8 @@
 
 #[path = "interleavings/client.rs"]
 mod client;
+#[path = "interleavings/fairness.rs"]
+mod fairness;
 #[path = "interleavings/topic.rs"]
 mod topic;
 #[path = "interleavings/world.rs"]

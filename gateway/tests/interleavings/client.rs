@@ -95,6 +95,10 @@ impl TestClient {
         wire.room = wire.room.saturating_add(bytes).min(1 << 30);
     }
 
+    pub fn take_room(&self) {
+        self.socket.0.lock().unwrap().room = 0;
+    }
+
     /// Parses and checks what has arrived.
     pub fn collect(&mut self) {
         let bytes = self.socket.0.lock().unwrap().bytes.clone();

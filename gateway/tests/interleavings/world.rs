@@ -23,9 +23,13 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Plenty for what the tests do.
+const BUDGET_BYTES: usize = 4 << 20;
+
 pub struct World {
     pub topic: Topic,
     pub clients: Vec<TestClient>,
+    pub budgets: Budgets,
     shard: Shard<FakeSocket>,
     replays: ManualReplays,
     live: Position,
@@ -38,11 +42,23 @@ pub struct World {
 
 impl World {
     pub fn new(recent_bytes: usize, log_bytes: usize, slow_client: SlowClient, max_replays: usize) -> Self {
+        Self::with_budgets(recent_bytes, log_bytes, slow_client, max_replays, BUDGET_BYTES)
+    }
+
+    /// A pod that lets catching up use this many bytes.
+    pub fn with_budgets(
+        recent_bytes: usize,
+        log_bytes: usize,
+        slow_client: SlowClient,
+        max_replays: usize,
+        budget_bytes: usize,
+    ) -> Self {
+        let budgets = Budgets::of_bytes(log_bytes * 2, budget_bytes, budget_bytes, budget_bytes);
         let settings = ShardSettings {
             context: Arc::new(StreamContext::new("topic", "type")),
             recent_bytes,
             view_log_bytes: log_bytes,
-            budgets: Budgets::of_bytes(log_bytes * 2, 4 << 20, 4 << 20, 4 << 20),
+            budgets: budgets.clone(),
             shards: 1,
             max_replays,
             max_delay: Duration::ZERO,
@@ -59,7 +75,8 @@ impl World {
             ..Limits::default()
         };
         let (topic, clients, limiter) = (Topic::new(), Vec::new(), Limiter::new(limits));
-        let mut world = Self { topic, clients, shard, replays, live, generation: 0, limiter, now: 0, on_its_way: None };
+        let mut world =
+            Self { topic, clients, budgets, shard, replays, live, generation: 0, limiter, now: 0, on_its_way: None };
         world.restart_at(world.live.clone());
         world.hear_of_the_restart();
         world
@@ -157,6 +174,11 @@ impl World {
         self.shard.unblocked(client.id);
     }
 
+    /// Its socket takes nothing any more.
+    pub fn take_room(&mut self, client: usize) {
+        self.clients[client].take_room();
+    }
+
     pub fn give_all_room(&mut self) {
         for client in 0..self.clients.len() {
             self.give_room(client, 1 << 20);
@@ -167,6 +189,24 @@ impl World {
         let Some(client) = self.clients.get_mut(client) else { return };
         client.disconnected = true;
         self.shard.gone(client.id);
+    }
+
+    /// The client sends something that is answered.
+    pub fn ask(&mut self, client: usize) {
+        let id = self.clients[client].id;
+        let text = format!(r#"{{"type":"nonsense","id":"{}"}}"#, "x".repeat(100));
+        self.shard.inbound(id, Ok(Inbound::Text(text)));
+    }
+
+    /// A quarter of a second in which replays and the shard do what they can.
+    pub fn quarter(&mut self) {
+        self.tick(250);
+        for _ in 0..8 {
+            self.replay(1);
+            while self.shard.turn() {}
+            self.shard.take_blocked();
+        }
+        self.collect();
     }
 
     pub fn change_filter(&mut self, client: usize, filtered: bool) {

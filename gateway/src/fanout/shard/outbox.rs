@@ -69,7 +69,8 @@ impl Outbox {
         if self.is_empty() {
             self.sent = 0;
             self.answers = 0;
-            if fills_again && self.bytes.capacity() <= KEPT_BYTES {
+            // A buffer that is kept is memory that others may wait for.
+            if fills_again && self.bytes.capacity() <= KEPT_BYTES && !self.budget().is_tight() {
                 self.bytes.clear();
             } else {
                 // Idle clients hold no buffer.
