@@ -254,6 +254,27 @@ fn a_client_that_was_moved_ahead_is_told_so_before_anything_of_its_next_filter()
     }
 }
 
+#[test]
+fn a_client_that_was_moved_ahead_across_a_new_beginning_is_told_of_the_reset_and_of_what_it_missed() {
+    for policy in [SlowClient::SkipWithGap, SlowClient::LatestOnly] {
+        let mut world = World::new(1200, 1000, policy, 1);
+        world.connect_latest(false);
+        world.give_room(0, 1000);
+        world.turn(2);
+        world.take_room(0);
+        world.topic.produce(0, 10, 300);
+        world.read_live(10);
+        world.topic = Topic::new();
+        world.topic.produce(0, 40, 300);
+        world.restart_at(Position::new(vec![0; PARTITIONS]));
+        world.hear_of_the_restart();
+        world.read_live(40);
+        world.settle();
+        world.assert_everybody_is_up_to_date();
+        assert_eq!(world.clients[0].resets, 1, "{policy:?}");
+    }
+}
+
 /// With rows of their own, views are as many as clients: a turn of the loop for each would cost more than its write.
 #[test]
 fn one_turn_serves_the_clients_of_several_views() {

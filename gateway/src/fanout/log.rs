@@ -32,6 +32,8 @@ struct Segment {
     frames_before: u64,
     /// A reader's position before the first frame.
     position: Position,
+    /// How often the stream had begun again when the segment was started.
+    beginnings: u64,
     bytes: Vec<u8>,
     marks: Vec<Mark>,
 }
@@ -65,6 +67,8 @@ pub struct Log {
     bytes: usize,
     /// The next frame starts a segment, and so a position, of its own.
     sealed: bool,
+    /// How often the stream has begun again.
+    beginnings: u64,
 }
 
 impl Log {
@@ -107,6 +111,7 @@ impl Log {
     /// Says that the stream begins again elsewhere: within a segment, positions only advance.
     pub fn seal(&mut self) {
         self.sealed = true;
+        self.beginnings += 1;
     }
 
     fn append(&mut self, frame: &[u8], mark: Mark, before: &Position) {
@@ -131,6 +136,7 @@ impl Log {
             start: self.head,
             frames_before: self.frames,
             position: position.clone(),
+            beginnings: self.beginnings,
             bytes: Vec::with_capacity(capacity),
             marks: Vec::new(),
         });
@@ -171,6 +177,12 @@ impl Log {
             position.advance(mark.partition, mark.next);
         }
         Some(position)
+    }
+
+    /// How often the stream had begun again before what a reader at `at` reads next. Positions can only be compared if
+    /// these are equal.
+    pub fn beginnings_at(&self, at: u64) -> u64 {
+        self.segment(at).map_or(self.beginnings, |segment| segment.beginnings)
     }
 
     /// The first byte of the newest step's frame, or the head if the log holds none.

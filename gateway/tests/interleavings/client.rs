@@ -4,6 +4,7 @@ use super::topic::Topic;
 use headgate_gateway::fanout::shard::{ClientId, ClientSocket};
 use headgate_gateway::stream::position::Position;
 use headgate_wire::ServerMessage;
+use headgate_wire::message::GapReason;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -52,6 +53,8 @@ pub struct TestClient {
     pub cursor: Option<Position>,
     /// What its `ready` message said.
     pub resumed: Option<bool>,
+    /// Gaps that said that the topic is another one.
+    pub resets: usize,
     parsed: usize,
     records: usize,
     /// Filters have changed: whether skipped records were wanted is only known from then on.
@@ -69,6 +72,7 @@ impl TestClient {
             covered: start,
             cursor: None,
             resumed: None,
+            resets: 0,
             parsed: 0,
             records: 0,
             mixed: false,
@@ -125,6 +129,10 @@ impl TestClient {
                 self.covered.set(*partition, offset + 1);
                 self.records += 1;
                 self.remember(cursor.as_deref());
+            }
+            ServerMessage::Gap { partition, to, reason: GapReason::TopicReset, .. } => {
+                self.resets += 1;
+                self.covered.set(*partition, *to);
             }
             ServerMessage::Gap { partition, from, to, .. } => {
                 self.skip_unwanted(*partition, *from);

@@ -23,6 +23,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// A pod has room for some segments, however small the bound of one log.
+const LOG_BUDGET_BYTES: usize = 64 * 1024;
 /// Plenty for what the tests do.
 const BUDGET_BYTES: usize = 4 << 20;
 
@@ -53,7 +55,8 @@ impl World {
         max_replays: usize,
         budget_bytes: usize,
     ) -> Self {
-        let budgets = Budgets::of_bytes(log_bytes * 2, budget_bytes, budget_bytes, budget_bytes);
+        let budgets =
+            Budgets::of_bytes((log_bytes * 2).max(LOG_BUDGET_BYTES), budget_bytes, budget_bytes, budget_bytes);
         let settings = ShardSettings {
             context: Arc::new(StreamContext::new("topic", "type")),
             recent_bytes,

@@ -57,6 +57,14 @@ pub struct Renewal {
     pub token: SecretString,
 }
 
+/// Where a client was when it was moved ahead in its log.
+#[derive(Debug)]
+pub(super) struct SkippedFrom {
+    pub position: Position,
+    /// [`Log::beginnings_at`] that place.
+    pub beginnings: u64,
+}
+
 /// What a client is doing.
 #[derive(Debug)]
 pub(super) enum State {
@@ -82,8 +90,8 @@ pub(super) struct Client<S> {
     pub state: State,
     /// Goes between two frames of the log.
     pub outbox: Outbox,
-    /// The client's position when it first lost records that it has not been told about.
-    pub skipped_from: Option<Position>,
+    /// Where the client first lost records that it has not been told about.
+    pub skipped_from: Option<SkippedFrom>,
     /// Filters to change to, once everything that the old ones let through has been sent.
     pub next_filters: Option<Vec<Filter>>,
     pub blocked: bool,

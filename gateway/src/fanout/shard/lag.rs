@@ -1,6 +1,6 @@
 //! What happens to a client whose position leaves the log, blocked or not: it is judged when a segment is about to go.
 
-use super::client::Client;
+use super::client::{Client, SkippedFrom};
 use super::{ClientSocket, Shard};
 use crate::fanout::view::View;
 use crate::stream::entry::Gap;
@@ -74,7 +74,8 @@ impl<S: ClientSocket> Shard<S> {
         let log = &self.views[client.view].log;
         client.leave_log(log);
         if client.skipped_from.is_none() {
-            client.skipped_from = Some(log.position_at(client.at).unwrap_or_else(|| self.recent.head().clone()));
+            let position = log.position_at(client.at).unwrap_or_else(|| self.recent.head().clone());
+            client.skipped_from = Some(SkippedFrom { position, beginnings: log.beginnings_at(client.at) });
         }
         client.at = to.max(client.at);
         client.boundary = client.at;
@@ -94,8 +95,9 @@ impl<S: ClientSocket> Shard<S> {
         let Some(client) = self.clients.get_mut(index).filter(|client| client.skipped_from.is_some()) else { return };
         let view = &self.views[client.view];
         let after = view.log.position_at(client.at).unwrap_or_else(|| self.recent.head().clone());
+        let beginnings = view.log.beginnings_at(client.at);
         self.encoder.position_changed();
-        for gap in skipped(client, &after) {
+        for gap in client.skipped_from.take().map(|from| from.gaps(&after, beginnings)).unwrap_or_default() {
             self.metrics.gaps.inc();
             client.outbox.push(self.encoder.gap(gap, &self.settings.context, view.spec.encoding, &after));
         }
@@ -103,12 +105,16 @@ impl<S: ClientSocket> Shard<S> {
     }
 }
 
-/// The gaps between what a client had and where it goes on.
-fn skipped<S>(client: &mut Client<S>, after: &Position) -> Vec<Gap> {
-    let Some(from) = client.skipped_from.take() else { return Vec::new() };
-    after
-        .iter()
-        .filter(|(partition, next)| *next > from.next(*partition))
-        .map(|(partition, next)| Gap { partition, from: from.next(partition), to: next, reason: GapReason::SlowClient })
-        .collect()
+impl SkippedFrom {
+    /// The gaps between what a client had and where it goes on. If the stream has begun again in between, positions of
+    /// before mean nothing any more.
+    fn gaps(&self, after: &Position, beginnings: u64) -> Vec<Gap> {
+        let has_begun_again = beginnings != self.beginnings;
+        let reason = if has_begun_again { GapReason::TopicReset } else { GapReason::SlowClient };
+        after
+            .iter()
+            .map(|(partition, to)| Gap { partition, from: self.position.next(partition), to, reason })
+            .filter(|gap| gap.to > gap.from || (has_begun_again && gap.from > 0))
+            .collect()
+    }
 }

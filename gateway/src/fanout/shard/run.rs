@@ -2,13 +2,14 @@
 
 use super::client::{ClientId, Join, Renewal};
 use super::reader::{self, Input, InputPort};
-use super::socket::Socket;
+use super::socket::{Relay, Socket};
 use super::tick::scatter;
 use super::{Shard, ShardSettings};
 use crate::auth::audit::Audit;
 use crate::auth::limits::Permit;
 use crate::auth::{Authenticator, Principal, RefreshError, User};
 use crate::encode::frame::Parser;
+use crate::fanout::budget::Budget;
 use crate::fanout::view::ViewSpec;
 use crate::metrics::StreamMetrics;
 use crate::session::{Dialect, Millis, SessionSettings};
@@ -145,7 +146,7 @@ impl ShardHandle {
         let (replay_sender, replay_batches) = mpsc::channel(REPLAY_CAPACITY);
         let (input_sender, inputs) = mpsc::channel(INPUT_CAPACITY);
         let (count, clients) = watch::channel(0);
-        let max_delay = settings.max_delay;
+        let (max_delay, relays) = (settings.max_delay, settings.budgets.relays.clone());
         let shard = Shard::new(settings, metrics, replays(replay_sender));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let running = Running {
@@ -165,6 +166,7 @@ impl ShardHandle {
             blocked: FuturesUnordered::new(),
             epoch: Instant::now(),
             max_delay,
+            relays,
             last_intake: None,
             next_tick: Instant::now(),
             draining: false,
@@ -205,6 +207,8 @@ struct Running {
     blocked: FuturesUnordered<BoxFuture<'static, ClientId>>,
     epoch: Instant,
     max_delay: Duration,
+    /// What relays may hold.
+    relays: Arc<Budget>,
     last_intake: Option<Instant>,
     next_tick: Instant,
     draining: bool,
@@ -333,7 +337,10 @@ impl Running {
                     return;
                 }
             },
-            Arrival::Relay(chunks, forgotten, reply) => (Socket::Relay(chunks, forgotten), None, Some(reply)),
+            Arrival::Relay(chunks, forgotten, reply) => {
+                let budget = self.relays.clone();
+                (Socket::Relay(Relay { chunks, forgotten, budget }), None, Some(reply))
+            }
         };
         let stream = if let Socket::Tcp(stream) = &socket { Some(stream.clone()) } else { None };
         let max_inbound_bytes = admitted.limits.max_inbound_bytes;

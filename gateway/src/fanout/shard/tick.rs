@@ -136,7 +136,9 @@ impl<S: ClientSocket> Shard<S> {
         let position = match &client.state {
             State::CatchingUp(catch_up) => &catch_up.position,
             // What it missed by being slow is not lost: it can have it elsewhere.
-            _ if client.skipped_from.is_some() => &client.skipped_from.take().unwrap_or_default(),
+            _ if client.skipped_from.is_some() => {
+                &client.skipped_from.take().map(|from| from.position).unwrap_or_default()
+            }
             _ => &view.log.position_at(client.at).unwrap_or_else(|| self.recent.head().clone()),
         };
         let frame = self.encoder.draining(position, DRAIN_RETRY_AFTER_MS, view.spec.encoding);
