@@ -63,12 +63,14 @@ impl Endpoint {
         let wire = &config.wire;
         let shards = shards.clamp(1, MAX_SHARDS);
         let ring_bytes = usize::try_from(wire.stream.replay.ring_bytes).unwrap_or(usize::MAX);
+        let replays_of_shard = (wire.stream.replay.max_concurrent as usize).div_ceil(shards);
         let context = Arc::new(StreamContext::new(wire.kafka.topic.clone(), wire.stream.event_type.clone()));
         let settings = SourceSettings {
             kafka: wire.kafka.clone(),
             client_id: format!("headgate.{}", wire.app),
             max_record_bytes: (ring_bytes / LARGEST_RECORD_PART).min(LARGEST_RECORD_BYTES),
-            max_replays: wire.stream.replay.max_concurrent as usize,
+            warm_up_bytes: ring_bytes,
+            max_replays: replays_of_shard * shards,
         };
         let replays = ReplayPool::new(settings.clone());
         let shard_settings = ShardSettings {
@@ -77,7 +79,7 @@ impl Endpoint {
             view_log_bytes: ring_bytes,
             budgets: budgets(ring_bytes),
             shards,
-            max_replays: settings.max_replays.div_ceil(shards),
+            max_replays: replays_of_shard,
             max_delay: Duration::from_millis(wire.stream.max_delay_milliseconds.into()),
             slow_client: wire.stream.slow_client,
             ping_interval: Duration::from_secs(wire.limits.ping_seconds.into()),

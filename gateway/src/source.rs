@@ -3,23 +3,26 @@
 //! * `client_config`: the settings of every consumer
 //! * `live`: one consumer that reads every partition, for all clients
 //! * `replay`: a bounded pool of consumers that read older records
-//! * `lookup`: offsets by time and by watermark
+//! * `lookup`: questions of clients; `watermarks`: where partitions begin and end; `last_records`: how far back n records are
 //! * [`status`]: what is known about the connection to Kafka
 //!
 //! No consumer joins a group or commits anything: positions belong to clients.
 
 mod client_config;
 mod events;
+mod last_records;
 mod live;
 mod lookup;
 mod record;
 mod repair;
 mod replay;
 pub mod status;
+mod watermarks;
 
 pub use lookup::{Lookup, LookupError};
 pub use replay::ReplayPool;
 pub use status::{KafkaState, SourceStatus};
+pub use watermarks::{TopicWatermarks, Watermarks};
 
 use crate::metrics::StreamMetrics;
 use crate::stream::feed::FeedSender;
@@ -63,6 +66,8 @@ pub struct SourceSettings {
     pub client_id: String,
     /// Records larger than this, in bytes, become gaps.
     pub max_record_bytes: usize,
+    /// Bytes of records that are read before the first client is served: as many as stay in memory.
+    pub warm_up_bytes: usize,
     /// Most replays at the same time.
     pub max_replays: usize,
 }
@@ -102,7 +107,6 @@ impl Source {
     pub fn stop(&self) {
         // If the thread is gone, there is nothing to stop.
         let _ = self.live.send(live::Control::Stop);
-        self.lookup.stop();
         self.replays.stop();
         let thread = self.live_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {

@@ -5,7 +5,7 @@
 use crate::endpoint::Endpoint;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::request::StartPosition;
-use crate::source::{Lookup, LookupError};
+use crate::source::{LookupError, Watermarks};
 use crate::stream::entry::Gap;
 use crate::stream::feed::Beginning;
 use crate::stream::position::Position;
@@ -28,9 +28,13 @@ impl Endpoint {
         });
         Ok(match from {
             StartPosition::Latest => begin(now),
-            StartPosition::Earliest => begin(lookup.watermarks().await.map_err(unavailable)?.low),
-            StartPosition::Time(time) => begin(lookup.at_time(time.as_millisecond()).await.map_err(unavailable)?),
-            StartPosition::Last(records) => begin(last(lookup, records).await?),
+            StartPosition::Earliest => {
+                let watermarks = lookup.watermarks().await.map_err(unavailable)?;
+                // A partition for which nobody answers begins with the first record that it still has.
+                begin(Position::new(watermarks.iter().map(|marks| marks.map_or(0, |marks| marks.low)).collect()))
+            }
+            StartPosition::Time(time) => begin(lookup.at_time(time.as_millisecond(), &now).await.map_err(unavailable)?),
+            StartPosition::Last(records) => begin(lookup.last(records, &now).await.map_err(unavailable)?),
             StartPosition::Cursor(cursor) => self.resume(cursor).await?,
         })
     }
@@ -46,10 +50,12 @@ impl Endpoint {
         let watermarks = self.source.lookup.watermarks().await.map_err(unavailable)?;
         let mut checked = Position::default();
         let mut gaps = Vec::new();
-        for (partition, high) in watermarks.high.iter() {
+        for (partition, marks) in watermarks.iter().enumerate() {
+            let partition = partition as i32;
             let next = position.next(partition);
+            // Where nobody answers, the cursor is taken at its word.
+            let Watermarks { low, high } = marks.unwrap_or(Watermarks { low: next, high: next });
             if next > high {
-                let low = watermarks.low.next(partition);
                 gaps.push(Gap { partition, from: next, to: low, reason: GapReason::TopicReset });
                 checked.set(partition, low);
             } else {
@@ -58,14 +64,6 @@ impl Endpoint {
         }
         Ok(Beginning { position: checked, resumed: true, gaps, generation })
     }
-}
-
-/// `records` before the end of every partition, or as many as it has.
-async fn last(lookup: &Lookup, records: u64) -> Result<Position, Rejection> {
-    let watermarks = lookup.watermarks().await.map_err(unavailable)?;
-    let back = i64::try_from(records).unwrap_or(i64::MAX);
-    let begin = |(partition, high): (i32, i64)| high.saturating_sub(back).max(watermarks.low.next(partition));
-    Ok(Position::new(watermarks.high.iter().map(begin).collect()))
 }
 
 fn unavailable(error: LookupError) -> Rejection {

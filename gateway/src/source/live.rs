@@ -5,7 +5,8 @@
 
 use super::client_config::{self, Purpose};
 use super::events::Events;
-use super::status::{self, KafkaState, SourceStatus};
+use super::status::{self, SourceStatus};
+use super::watermarks::{self, TopicWatermarks, Watermarks};
 use super::{SourceError, SourceSettings, record, repair};
 use crate::stream::entry::Entry;
 use crate::stream::entry::Gap;
@@ -17,6 +18,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -33,8 +35,13 @@ const BATCH_RECORDS: usize = 1024;
 const BATCH_BYTES: usize = 128 * 1024;
 /// How long one poll waits for a record.
 const POLL: Duration = Duration::from_millis(100);
-/// How long a question to the brokers may take.
-const ASK: Duration = Duration::from_secs(5);
+/// Records of all partitions together that are read into memory before the first client is served, at most.
+const WARM_UP_TOTAL: i64 = 100_000;
+/// How often a partition without a leader is asked for again.
+const ABSENT_RETRY: Duration = Duration::from_secs(2);
+/// A partition that appears late is read from what was produced this long before the stream began, in milliseconds: the
+/// clocks of producers are not ours.
+const CLOCK_MARGIN_MS: i64 = 10_000;
 /// Pause after a question that failed.
 const RETRY: Duration = Duration::from_millis(500);
 /// Callbacks served after a question that failed; more come while it waits for its answer.
@@ -72,6 +79,10 @@ pub(super) fn spawn(
         batch: Vec::new(),
         batch_bytes: 0,
         needs_repair: false,
+        absent: BTreeSet::new(),
+        next_look: Instant::now(),
+        began_ms: 0,
+        warm_up_bytes: settings.warm_up_bytes,
     };
     let thread = std::thread::Builder::new().name("kafka-live".to_owned()).spawn(move || live.run())?;
     Ok((sender, thread))
@@ -88,6 +99,26 @@ struct Live {
     batch: Vec<Entry>,
     batch_bytes: usize,
     needs_repair: bool,
+    /// Partitions that nobody has answered for since the stream began.
+    absent: BTreeSet<i32>,
+    /// When they are asked for again.
+    next_look: Instant,
+    /// When the stream began, in milliseconds since 1970.
+    began_ms: i64,
+    /// Reading before the first client is served ends at so many bytes: more would not stay in memory.
+    warm_up_bytes: usize,
+}
+
+/// How far the stream is read before the first client is served.
+struct WarmUp<'a> {
+    ends: &'a Position,
+    deadline: Instant,
+}
+
+/// How much was read at once.
+struct Batch {
+    records: usize,
+    bytes: usize,
 }
 
 /// `Break` ends the thread.
@@ -101,32 +132,81 @@ impl Live {
         }
     }
 
-    /// Finds the partitions and their ends, and reads up to there.
+    /// Finds the partitions and their ends, and reads up to there. A partition without a leader comes later.
     fn start(&mut self) -> Step {
         let watermarks = self.watermarks()?;
-        let high: Vec<i64> = watermarks.iter().map(|(_, high)| *high).collect();
-        let begin = watermarks.iter().map(|(low, high)| (high - WARM_UP_RECORDS).max(*low)).collect();
-        self.position = Position::new(begin);
-        self.restart(Arc::from([]));
-        self.assign();
-        self.warm_up(&Position::new(high))?;
+        self.began_ms = jiff::Timestamp::now().as_millisecond();
+        self.absent = absent(&watermarks).collect();
+        let ends = Position::new(watermarks.iter().map(|marks| marks.map_or(0, |marks| marks.high)).collect());
+        let partitions = watermarks.len().max(1);
+        let deadline = Instant::now() + WARM_UP_TIMEOUT;
+        let mut records = (WARM_UP_TOTAL / partitions as i64).clamp(1, WARM_UP_RECORDS);
+        loop {
+            let begin = |marks: &Option<Watermarks>| marks.map_or(0, |marks| (marks.high - records).max(marks.low));
+            self.position = Position::new(watermarks.iter().map(begin).collect());
+            self.restart(Arc::from([]));
+            self.assign();
+            let warm_up = WarmUp { ends: &ends, deadline };
+            match self.warm_up(&warm_up)? {
+                None => break,
+                Some(record_bytes) => records = (self.warm_up_bytes / 2 / record_bytes / partitions) as i64,
+            }
+        }
         self.status.started();
         ControlFlow::Continue(())
     }
 
-    /// Reads until every partition has reached `ends`, so that "latest" means after it.
-    fn warm_up(&mut self, ends: &Position) -> Step {
-        let deadline = Instant::now() + WARM_UP_TIMEOUT;
+    /// Reads until every partition has reached its end, so that "latest" means after it. If that is more than stays in
+    /// memory, gives the mean bytes of a record, from which fewer can be chosen; none if there is no time.
+    fn warm_up(&mut self, to: &WarmUp<'_>) -> Step<Option<usize>> {
         let mut reached = self.position.clone();
-        while !reached.reaches(ends) && Instant::now() < deadline {
+        let (mut bytes, mut records) = (0, 0);
+        while !reached.reaches(to.ends) {
+            if Instant::now() >= to.deadline {
+                return ControlFlow::Continue(Some(self.warm_up_bytes.max(1)));
+            }
+            if bytes > self.warm_up_bytes {
+                return ControlFlow::Continue(Some((bytes / records.max(1)).max(1)));
+            }
             self.obey()?;
-            self.poll_batch(&mut |partition| reached.advance(partition, ends.next(partition)));
+            let read = self.poll_batch(&mut |partition| reached.advance(partition, to.ends.next(partition)));
+            bytes += read.bytes;
+            records += read.records;
             for (partition, next) in self.position.iter() {
                 reached.advance(partition, next);
             }
             self.repair_if_needed()?;
         }
-        ControlFlow::Continue(())
+        ControlFlow::Continue(None)
+    }
+
+    /// Asks for partitions that nobody has answered for, and reads those that appear.
+    fn look_for_absent(&mut self) {
+        if self.absent.is_empty() || Instant::now() < self.next_look {
+            return;
+        }
+        self.next_look = Instant::now() + ABSENT_RETRY;
+        let since = self.began_ms - CLOCK_MARGIN_MS;
+        let Ok(watermarks) = watermarks::ask(&self.consumer, &self.topic) else { return };
+        let Ok(times) = watermarks::at_time(&self.consumer, &self.topic, since) else { return };
+        let mut appeared = Vec::new();
+        for partition in &self.absent {
+            if let Some(Some(marks)) = watermarks.get(*partition as usize) {
+                // Nothing older was promised to anybody, and nothing newer may be missed.
+                let begin = times.get(*partition as usize).copied().flatten().unwrap_or(marks.high);
+                appeared.push((*partition, begin.max(marks.low)));
+            }
+        }
+        if appeared.is_empty() {
+            return;
+        }
+        tracing::info!(partitions = appeared.len(), "partitions that had no leader are being read now");
+        for (partition, begin) in appeared {
+            self.absent.remove(&partition);
+            self.position.set(partition, begin);
+        }
+        self.restart(Arc::from([]));
+        self.assign();
     }
 
     fn read_on(&mut self) -> Step {
@@ -136,11 +216,12 @@ impl Live {
             // A new topic may be empty, so that no record shows it.
             self.needs_repair |= self.status.is_replaced();
             self.repair_if_needed()?;
+            self.look_for_absent();
         }
     }
 
     /// Takes everything that is there, up to a batch, and hands it to the shards.
-    fn poll_batch(&mut self, at_end: &mut dyn FnMut(i32)) {
+    fn poll_batch(&mut self, at_end: &mut dyn FnMut(i32)) -> Batch {
         let consumer = &self.consumer;
         let mut next = consumer.poll(POLL);
         while let Some(polled) = next {
@@ -161,7 +242,9 @@ impl Live {
             }
             next = consumer.poll(Duration::ZERO);
         }
+        let read = Batch { records: self.batch.len(), bytes: self.batch_bytes };
         self.hand_over();
+        read
     }
 
     fn take(polled: KafkaResult<BorrowedMessage<'_>>, to: &mut Taking<'_>, at_end: &mut dyn FnMut(i32)) {
@@ -178,7 +261,7 @@ impl Live {
                 }
                 let record = record::record(&message, to.max_record_bytes);
                 to.position.advance(record.partition, record.offset + 1);
-                *to.batch_bytes += message.payload_len();
+                *to.batch_bytes += record.memory_bytes();
                 to.status.metrics().record_bytes.inc_by(message.payload_len() as u64);
                 to.batch.push(Entry::Record(Arc::new(record)));
             }
@@ -260,7 +343,7 @@ impl Live {
 
     fn assign(&mut self) {
         let mut partitions = TopicPartitionList::with_capacity(self.position.partitions());
-        for (partition, next) in self.position.iter() {
+        for (partition, next) in self.position.iter().filter(|(partition, _)| !self.absent.contains(partition)) {
             if let Err(error) = partitions.add_partition_offset(&self.topic, partition, Offset::Offset(next)) {
                 tracing::error!(partition, %error, "the Kafka client refuses a position");
             }
@@ -271,14 +354,11 @@ impl Live {
         }
     }
 
-    /// Oldest and next offset of every partition; asks until it knows.
-    fn watermarks(&mut self) -> Step<Vec<(i64, i64)>> {
+    /// Oldest and next offset of every partition, as far as somebody answers; asks until anybody does.
+    fn watermarks(&mut self) -> Step<TopicWatermarks> {
         loop {
-            match self.ask_watermarks() {
-                Ok(watermarks) if !watermarks.is_empty() => return ControlFlow::Continue(watermarks),
-                Ok(_) => {
-                    self.status.set(KafkaState::TopicNotFound, Some(format!("topic {} does not exist", self.topic)));
-                }
+            match watermarks::ask(&self.consumer, &self.topic) {
+                Ok(watermarks) => return ControlFlow::Continue(watermarks),
                 Err(error) => {
                     let state = status::state_of_error(&error);
                     self.status.problem(state, error.to_string());
@@ -290,11 +370,6 @@ impl Live {
             }
             self.pause()?;
         }
-    }
-
-    fn ask_watermarks(&self) -> KafkaResult<Vec<(i64, i64)>> {
-        let partitions = super::lookup::partition_count(&self.consumer, &self.topic, ASK)?;
-        (0..partitions).map(|partition| self.consumer.fetch_watermarks(&self.topic, partition, ASK)).collect()
     }
 
     /// Does what the process asks for.
@@ -317,6 +392,11 @@ impl Live {
             }
         }
     }
+}
+
+/// Partitions that nobody answers for.
+fn absent(watermarks: &[Option<Watermarks>]) -> impl Iterator<Item = i32> + '_ {
+    watermarks.iter().enumerate().filter(|(_, marks)| marks.is_none()).map(|(partition, _)| partition as i32)
 }
 
 /// Where one poll goes.

@@ -1,26 +1,27 @@
-//! Questions to the brokers on behalf of clients: where a topic begins and ends, and where a time is.
+//! Questions to the brokers on behalf of clients: where a topic begins and ends, where a time is, where the last records
+//! are.
 //!
-//! One consumer on a thread of its own answers them in turn, so that no question holds up the stream. It also notices
-//! when a topic gets more partitions.
+//! Two threads answer them, so that no question holds up the stream, and none that has to read records holds up one that
+//! has not. Questions that wait together are answered together. The first thread also notices when a topic gets more
+//! partitions.
 
 use super::client_config::{self, Purpose};
 use super::events::Events;
 use super::live::Control;
-use super::{SourceError, SourceSettings};
+use super::watermarks::{self, TopicWatermarks, Watermarks};
+use super::{SourceError, SourceSettings, last_records};
 use crate::stream::position::Position;
 use rdkafka::client::ClientContext as _;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{Offset, TopicPartitionList};
+use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Questions that may wait; more are refused with "try again".
-const WAITING_QUESTIONS: usize = 256;
-/// How long one question may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const WAITING_QUESTIONS: usize = 1024;
 /// How long a client waits for an answer, with the questions before its own.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Time between two looks at the number of partitions.
@@ -37,70 +38,79 @@ pub enum LookupError {
     Unavailable,
 }
 
-#[derive(Debug)]
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Question {
-    Watermarks(oneshot::Sender<Result<Watermarks, LookupError>>),
-    At(i64, oneshot::Sender<Result<Position, LookupError>>),
-    Stop,
+    Watermarks,
+    /// The first record of this time or later, in milliseconds since 1970.
+    At(i64),
+    /// The last records of every partition, so many.
+    Last(u64),
 }
 
-/// Oldest and next offset of every partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watermarks {
-    /// Oldest offsets that Kafka still has.
-    pub low: Position,
-    /// Offsets that the next records will get.
-    pub high: Position,
+/// What the brokers say.
+#[derive(Debug, Clone)]
+enum Answer {
+    Watermarks(TopicWatermarks),
+    /// By partition; `None` where nobody answers.
+    Offsets(Vec<Option<i64>>),
 }
+
+type Reply = oneshot::Sender<Result<Answer, LookupError>>;
 
 /// Asks the brokers.
 #[derive(Debug, Clone)]
 pub struct Lookup {
-    questions: SyncSender<Question>,
+    offsets: SyncSender<(Question, Reply)>,
+    records: SyncSender<(Question, Reply)>,
 }
 
 impl Lookup {
     pub(super) fn spawn(settings: &SourceSettings, live: SyncSender<Control>) -> Result<Self, SourceError> {
-        let (questions, asked) = sync_channel(WAITING_QUESTIONS);
-        let thread = LookupThread {
-            consumer: client_config::consumer(settings, Purpose::Lookup, Events::default())?,
-            topic: settings.kafka.topic.clone(),
-            asked,
-            live,
-        };
-        std::thread::Builder::new().name("kafka-lookup".to_owned()).spawn(move || thread.run())?;
-        Ok(Self { questions })
+        Ok(Self {
+            offsets: LookupThread::spawn("kafka-lookup", settings, Some(live))?,
+            records: LookupThread::spawn("kafka-last", settings, None)?,
+        })
     }
 
     /// Oldest and next offset of every partition.
-    pub async fn watermarks(&self) -> Result<Watermarks, LookupError> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(Question::Watermarks(reply))?;
-        in_time(answer).await
+    pub async fn watermarks(&self) -> Result<TopicWatermarks, LookupError> {
+        match ask(&self.offsets, Question::Watermarks).await? {
+            Answer::Watermarks(watermarks) => Ok(watermarks),
+            Answer::Offsets(_) => Err(LookupError::Unavailable),
+        }
     }
 
-    /// The first record of every partition whose time is at or after `time_ms` (milliseconds since 1970).
-    pub async fn at_time(&self, time_ms: i64) -> Result<Position, LookupError> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(Question::At(time_ms, reply))?;
-        in_time(answer).await
+    /// The first record of every partition whose time is at or after `time_ms` (milliseconds since 1970), or its end;
+    /// where nobody answers, `otherwise`.
+    pub async fn at_time(&self, time_ms: i64, otherwise: &Position) -> Result<Position, LookupError> {
+        offsets(ask(&self.offsets, Question::At(time_ms)).await?, otherwise)
     }
 
-    pub(super) fn stop(&self) {
-        // A full queue ends with its senders anyway.
-        let _ = self.questions.try_send(Question::Stop);
-    }
-
-    fn ask(&self, question: Question) -> Result<(), LookupError> {
-        self.questions.try_send(question).map_err(|error| match error {
-            TrySendError::Full(_) => LookupError::Busy,
-            TrySendError::Disconnected(_) => LookupError::Unavailable,
-        })
+    /// The last `records` of every partition, or as many as it has; where nobody answers, `otherwise`.
+    pub async fn last(&self, records: u64, otherwise: &Position) -> Result<Position, LookupError> {
+        offsets(ask(&self.records, Question::Last(records)).await?, otherwise)
     }
 }
 
+fn offsets(answer: Answer, otherwise: &Position) -> Result<Position, LookupError> {
+    let Answer::Offsets(offsets) = answer else { return Err(LookupError::Unavailable) };
+    let mut position = otherwise.clone();
+    for (partition, offset) in offsets.into_iter().enumerate() {
+        if let Some(offset) = offset {
+            position.set(partition as i32, offset);
+        }
+    }
+    Ok(position)
+}
+
 /// Waits for an answer, but not as long as all questions before it may take.
-async fn in_time<T>(answer: oneshot::Receiver<Result<T, LookupError>>) -> Result<T, LookupError> {
+async fn ask(thread: &SyncSender<(Question, Reply)>, question: Question) -> Result<Answer, LookupError> {
+    let (reply, answer) = oneshot::channel();
+    thread.try_send((question, reply)).map_err(|error| match error {
+        TrySendError::Full(_) => LookupError::Busy,
+        TrySendError::Disconnected(_) => LookupError::Unavailable,
+    })?;
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) | Err(_) => Err(LookupError::Unavailable),
@@ -108,72 +118,85 @@ async fn in_time<T>(answer: oneshot::Receiver<Result<T, LookupError>>) -> Result
 }
 
 struct LookupThread {
-    consumer: BaseConsumer<Events>,
-    topic: String,
-    asked: Receiver<Question>,
-    live: SyncSender<Control>,
+    settings: SourceSettings,
+    /// Made for the first question, and given back when none has come for a while.
+    consumer: Option<BaseConsumer<Events>>,
+    asked: Receiver<(Question, Reply)>,
+    /// Is told of new partitions.
+    live: Option<SyncSender<Control>>,
 }
 
 impl LookupThread {
-    fn run(self) {
+    /// Starts a thread, which ends when its last sender is gone.
+    fn spawn(
+        name: &str,
+        settings: &SourceSettings,
+        live: Option<SyncSender<Control>>,
+    ) -> Result<SyncSender<(Question, Reply)>, SourceError> {
+        let (questions, asked) = sync_channel(WAITING_QUESTIONS);
+        // The thread that looks for new partitions always needs it.
+        let consumer = live.is_some().then(|| consumer(settings)).transpose()?;
+        let thread = Self { settings: settings.clone(), consumer, asked, live };
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || thread.run())?;
+        Ok(questions)
+    }
+
+    fn run(mut self) {
         let mut next_check = Instant::now() + PARTITION_CHECK;
         loop {
             match self.asked.recv_timeout(next_check.saturating_duration_since(Instant::now())) {
-                // Nobody waits any more.
-                Ok(Question::Watermarks(reply)) if reply.is_closed() => {}
-                Ok(Question::At(_, reply)) if reply.is_closed() => {}
-                Ok(Question::Watermarks(reply)) => {
-                    // A client that has left does not read its answer.
-                    let _ = reply.send(self.watermarks().map_err(|error| self.unavailable(&error)));
-                }
-                Ok(Question::At(time_ms, reply)) => {
-                    let _ = reply.send(self.at(time_ms).map_err(|error| self.unavailable(&error)));
-                }
+                Ok(first) => self.answer(first),
+                Err(RecvTimeoutError::Timeout) if self.live.is_none() => self.consumer = None,
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(Question::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return,
             }
             // Questions that never end must not put it off.
             if Instant::now() >= next_check {
                 self.check_partitions();
                 next_check = Instant::now() + PARTITION_CHECK;
             }
+            if let Some(consumer) = &self.consumer {
+                // Events of the library that nobody takes would pile up.
+                let _ = consumer.poll(Duration::ZERO);
+            }
         }
     }
 
-    fn unavailable(&self, error: &KafkaError) -> LookupError {
-        self.consumer.context().log(rdkafka::config::RDKafkaLogLevel::Warning, "LOOKUP", &error.to_string());
-        LookupError::Unavailable
+    /// Answers a question and all that wait behind it, equal ones together.
+    fn answer(&mut self, first: (Question, Reply)) {
+        let mut waiting: HashMap<Question, Vec<Reply>> = HashMap::new();
+        for (question, reply) in std::iter::once(first).chain(self.asked.try_iter().take(WAITING_QUESTIONS)) {
+            waiting.entry(question).or_default().push(reply);
+        }
+        for (question, replies) in waiting {
+            // Nobody waits any more.
+            if replies.iter().all(oneshot::Sender::is_closed) {
+                continue;
+            }
+            let answer = self.find(question);
+            for reply in replies {
+                // A client that has left does not read its answer.
+                let _ = reply.send(answer.clone());
+            }
+        }
     }
 
-    fn watermarks(&self) -> KafkaResult<Watermarks> {
-        let partitions = partition_count(&self.consumer, &self.topic, TIMEOUT)?;
-        let marks: Vec<(i64, i64)> = (0..partitions)
-            .map(|partition| self.consumer.fetch_watermarks(&self.topic, partition, TIMEOUT))
-            .collect::<KafkaResult<_>>()?;
-        Ok(Watermarks {
-            low: Position::new(marks.iter().map(|(low, _)| *low).collect()),
-            high: Position::new(marks.iter().map(|(_, high)| *high).collect()),
+    fn find(&mut self, question: Question) -> Result<Answer, LookupError> {
+        if self.consumer.is_none() {
+            self.consumer =
+                consumer(&self.settings).inspect_err(|error| tracing::warn!(%error, "cannot ask Kafka")).ok();
+        }
+        let consumer = self.consumer.as_ref().ok_or(LookupError::Unavailable)?;
+        find(consumer, &self.settings.kafka.topic, question).map_err(|error| {
+            consumer.context().log(rdkafka::config::RDKafkaLogLevel::Warning, "LOOKUP", &error.to_string());
+            LookupError::Unavailable
         })
     }
 
-    fn at(&self, time_ms: i64) -> KafkaResult<Position> {
-        let watermarks = self.watermarks()?;
-        let mut times = TopicPartitionList::new();
-        for (partition, _) in watermarks.high.iter() {
-            times.add_partition_offset(&self.topic, partition, Offset::Offset(time_ms.max(0)))?;
-        }
-        let mut position = watermarks.high;
-        for found in self.consumer.offsets_for_times(times, TIMEOUT)?.elements() {
-            if let Offset::Offset(offset) = found.offset() {
-                position.set(found.partition(), offset);
-            }
-        }
-        Ok(position)
-    }
-
     fn check_partitions(&self) {
-        let seen = match partition_count(&self.consumer, &self.topic, TIMEOUT) {
-            Ok(partitions) => Control::Partitions(partitions),
+        let (Some(live), Some(consumer)) = (&self.live, &self.consumer) else { return };
+        let seen = match watermarks::leaders(consumer, &self.settings.kafka.topic) {
+            Ok(leaders) => Control::Partitions(leaders.len() as i32),
             // The live consumer would wait for half a minute before it says so.
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
                 Control::TopicMissing
@@ -181,21 +204,25 @@ impl LookupThread {
             Err(_) => return,
         };
         // If the live consumer is busy for so long, the next look will do.
-        let _ = self.live.try_send(seen);
+        let _ = live.try_send(seen);
     }
 }
 
-/// Number of partitions of a topic; the topic's own error if there is none.
-pub(super) fn partition_count<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    topic: &str,
-    timeout: Duration,
-) -> KafkaResult<i32> {
-    let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    match found.map(|found| (found.error(), found.partitions().len())) {
-        Some((None, partitions)) if partitions > 0 => Ok(partitions as i32),
-        Some((Some(error), _)) => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::from(error))),
-        _ => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)),
-    }
+fn consumer(settings: &SourceSettings) -> Result<BaseConsumer<Events>, SourceError> {
+    client_config::consumer(settings, Purpose::Lookup, Events::default())
+}
+
+fn find(consumer: &BaseConsumer<Events>, topic: &str, question: Question) -> KafkaResult<Answer> {
+    let watermarks = watermarks::ask(consumer, topic)?;
+    Ok(match question {
+        Question::Watermarks => Answer::Watermarks(watermarks),
+        Question::At(time_ms) => {
+            let found = watermarks::at_time(consumer, topic, time_ms)?;
+            let or_end = |(partition, marks): (usize, Option<Watermarks>)| {
+                marks.map(|marks| found.get(partition).copied().flatten().unwrap_or(marks.high))
+            };
+            Answer::Offsets(watermarks.into_iter().enumerate().map(or_end).collect())
+        }
+        Question::Last(records) => Answer::Offsets(last_records::find(consumer, topic, &watermarks, records)?),
+    })
 }

@@ -5,6 +5,7 @@
 
 use super::client_config::{self, Purpose};
 use super::events::Events;
+use super::watermarks::{self, Watermarks};
 use super::{SourceSettings, record};
 use crate::stream::entry::Entry;
 use crate::stream::entry::Gap;
@@ -15,29 +16,44 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Steps of one batch, at most.
 const BATCH_STEPS: usize = 1024;
-/// Bytes of records in one batch, at most; a single larger record goes alone.
+/// Bytes of records, keys and headers in one batch, at most; a single larger record goes alone.
 const BATCH_BYTES: usize = 256 * 1024;
 /// How long a batch may wait to be filled.
 const BATCH_DELAY: Duration = Duration::from_millis(20);
 /// A worker without work gives its consumer back after this long.
 const IDLE: Duration = Duration::from_secs(20);
-/// How long a question to the brokers may take.
-const ASK: Duration = Duration::from_secs(5);
+/// How often a partition without a leader is asked for again.
+const ABSENT_RETRY: Duration = Duration::from_secs(2);
 /// Pause after a question that failed, in which a request can still be withdrawn.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// A request and where its batches go.
+/// A request and where its batches go. However it ends, its shard is told.
 #[derive(Debug)]
 struct Job {
     request: ReplayRequest,
     batches: mpsc::Sender<ReplayBatch>,
+}
+
+impl Job {
+    /// Gives a batch to the shard; `None` if the shard has ended.
+    fn send(&self, steps: Vec<ReplayStep>) -> Option<()> {
+        self.batches.blocking_send(ReplayBatch { id: self.request.id, steps, ended: false }).ok()
+    }
+
+    /// Nothing follows.
+    fn end(self) {
+        // A shard that has ended need not know, and one that has withdrawn its request ignores it.
+        let _ = self.batches.blocking_send(ReplayBatch { id: self.request.id, steps: Vec::new(), ended: true });
+    }
 }
 
 /// Workers of one stream.
@@ -74,6 +90,7 @@ impl ReplayPool {
         workers.idle.clear();
     }
 
+    /// Gives the job to a worker. It is the worker that reads files and creates the consumer: the caller has clients.
     fn start(&self, job: Job) -> Result<(), Job> {
         let mut workers = self.lock();
         let mut job = job;
@@ -86,18 +103,24 @@ impl ReplayPool {
         if workers.stopped || workers.running >= self.settings.max_replays {
             return Err(job);
         }
-        let Ok(consumer) = client_config::consumer(&self.settings, Purpose::Replay, Events::default()) else {
-            return Err(job);
-        };
         workers.running += 1;
         workers.next_id += 1;
-        let worker = Worker { id: workers.next_id, pool: self.clone(), consumer };
-        let spawned = std::thread::Builder::new().name("kafka-replay".to_owned()).spawn(move || worker.run(job));
-        if let Err(error) = spawned {
-            tracing::error!(%error, "cannot start a replay; its clients are closed by their deadline");
-            workers.running -= 1;
+        let place = Place { id: workers.next_id, pool: self.clone() };
+        drop(workers);
+        let (hand, taken) = sync_channel(1);
+        let spawned = std::thread::Builder::new().name("kafka-replay".to_owned()).spawn(move || {
+            if let Ok(job) = taken.recv() {
+                work(place, job);
+            }
+        });
+        match spawned {
+            // The thread waits for it.
+            Ok(_) => hand.send(job).map_err(|back| back.0),
+            Err(error) => {
+                tracing::error!(%error, "cannot start a thread for a replay");
+                Err(job)
+            }
         }
-        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Workers> {
@@ -117,26 +140,65 @@ impl Replays for ShardReplays {
     }
 }
 
-struct Worker {
+/// A worker's place in the pool, which it gives back however it ends.
+struct Place {
     id: u64,
     pool: ReplayPool,
-    consumer: BaseConsumer<Events>,
 }
 
-impl Worker {
-    fn run(self, first: Job) {
-        let mut job = Some(first);
-        while let Some(current) = job.take() {
-            self.replay(current);
-            if let Err(error) = self.consumer.unassign() {
-                tracing::warn!(%error, "a replay's consumer does not let go; it is given back");
-                break;
-            }
-            job = self.wait_for_job();
-        }
+impl Drop for Place {
+    fn drop(&mut self) {
         self.pool.lock().running -= 1;
     }
+}
 
+/// A worker from its first job to its last.
+fn work(place: Place, first: Job) {
+    let settings = place.pool.settings.clone();
+    let consumer = match client_config::consumer(&settings, Purpose::Replay, Events::default()) {
+        Ok(consumer) => consumer,
+        Err(error) => {
+            tracing::warn!(%error, "cannot read older records");
+            return first.end();
+        }
+    };
+    let mut job = Some(first);
+    while let Some(current) = job.take() {
+        replay(&consumer, &settings, current);
+        if let Err(error) = consumer.unassign() {
+            tracing::warn!(%error, "a replay's consumer does not let go; it is given back");
+            break;
+        }
+        job = place.wait_for_job();
+    }
+}
+
+/// Serves one job, until nobody reads it any more.
+fn replay(consumer: &BaseConsumer<Events>, settings: &SourceSettings, job: Job) {
+    let position = job.request.start.clone();
+    let mut replay = Replay {
+        consumer,
+        settings,
+        position,
+        absent: BTreeSet::new(),
+        next_look: Instant::now(),
+        job,
+        steps: Vec::new(),
+        bytes: 0,
+    };
+    let ended =
+        std::panic::catch_unwind(AssertUnwindSafe(
+            || {
+                while replay.begin().and_then(|()| replay.read_on()).is_some() {}
+            },
+        ));
+    if ended.is_err() {
+        tracing::error!("a replay ended by a panic; its readers get another one");
+    }
+    replay.job.end();
+}
+
+impl Place {
     /// Offers itself for a while.
     fn wait_for_job(&self) -> Option<Job> {
         let (offer, jobs) = sync_channel(1);
@@ -157,31 +219,16 @@ impl Worker {
             }
         }
     }
-
-    fn replay(&self, job: Job) {
-        let Job { request, batches } = job;
-        let mut replay = Replay {
-            id: request.id,
-            consumer: &self.consumer,
-            settings: &self.pool.settings,
-            position: request.start,
-            credits: request.credits,
-            batches,
-            steps: Vec::new(),
-            bytes: 0,
-        };
-        // It ends when nobody reads it any more.
-        while replay.begin().and_then(|()| replay.read_on()).is_some() {}
-    }
 }
 
 struct Replay<'w> {
-    id: u64,
     consumer: &'w BaseConsumer<Events>,
     settings: &'w SourceSettings,
     position: Position,
-    credits: Receiver<()>,
-    batches: mpsc::Sender<ReplayBatch>,
+    /// Partitions that nobody answers for, which are read when somebody does.
+    absent: BTreeSet<i32>,
+    next_look: Instant,
+    job: Job,
     steps: Vec<ReplayStep>,
     bytes: usize,
 }
@@ -194,63 +241,105 @@ impl Replay<'_> {
                 Ok(()) => return Some(()),
                 Err(error) => tracing::debug!(%error, "a replay waits for Kafka"),
             }
-            // Credits are only counted, so a withdrawn request shows when they are all taken.
-            match self.credits.recv_timeout(RETRY) {
+            self.pause()?;
+        }
+    }
+
+    /// Lets a moment pass; `None` as soon as the request is withdrawn. Credits are only counted, so that shows when all of
+    /// them are taken; the shard gives them again.
+    fn pause(&self) -> Option<()> {
+        let deadline = Instant::now() + RETRY;
+        loop {
+            match self.job.request.credits.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Ok(()) => self.return_credit(),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => return Some(()),
+                // An empty batch gives a credit back, at the end of the pause.
+                Ok(()) => {
+                    std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+                    self.job.send(Vec::new())?;
+                    return Some(());
+                }
             }
         }
     }
 
-    /// An empty batch gives a credit back.
-    fn return_credit(&self) {
-        let _ = self.batches.blocking_send(ReplayBatch { id: self.id, steps: Vec::new() });
-    }
-
+    /// Begins every partition that somebody answers for. A gap where retention has taken something is told once.
     fn try_begin(&mut self) -> KafkaResult<()> {
         let topic = &self.settings.kafka.topic;
-        let partitions = super::lookup::partition_count(self.consumer, topic, ASK)?;
-        let mut assignment = TopicPartitionList::with_capacity(partitions as usize);
-        for partition in 0..partitions {
-            let (low, _) = self.consumer.fetch_watermarks(topic, partition, ASK)?;
-            let next = self.position.next(partition);
-            if next < low {
-                let gap = Gap { partition, from: next, to: low, reason: GapReason::Retention };
-                self.steps.push(ReplayStep::Entry(Entry::Gap(gap)));
-                self.position.set(partition, low);
-            }
-            assignment.add_partition_offset(topic, partition, Offset::Offset(self.position.next(partition)))?;
+        let watermarks = watermarks::ask(self.consumer, topic)?;
+        let mut assignment = TopicPartitionList::with_capacity(watermarks.len());
+        self.absent.clear();
+        for (partition, marks) in watermarks.iter().enumerate() {
+            let partition = partition as i32;
+            let Some(marks) = marks else {
+                self.absent.insert(partition);
+                continue;
+            };
+            let next = self.enter(partition, *marks);
+            assignment.add_partition_offset(topic, partition, Offset::Offset(next))?;
         }
+        self.next_look = Instant::now() + ABSENT_RETRY;
         self.consumer.assign(&assignment)
+    }
+
+    /// Where a partition is read from: its position, or what retention has left.
+    fn enter(&mut self, partition: i32, marks: Watermarks) -> i64 {
+        let next = self.position.next(partition);
+        if next < marks.low {
+            let gap = Gap { partition, from: next, to: marks.low, reason: GapReason::Retention };
+            self.steps.push(ReplayStep::Entry(Entry::Gap(gap)));
+            self.position.set(partition, marks.low);
+        }
+        self.position.next(partition)
+    }
+
+    /// Begins partitions that nobody answered for before.
+    fn look_for_absent(&mut self) -> KafkaResult<()> {
+        if self.absent.is_empty() || Instant::now() < self.next_look {
+            return Ok(());
+        }
+        self.next_look = Instant::now() + ABSENT_RETRY;
+        let topic = self.settings.kafka.topic.clone();
+        let watermarks = watermarks::ask(self.consumer, &topic)?;
+        let mut appeared = TopicPartitionList::new();
+        for partition in std::mem::take(&mut self.absent) {
+            match watermarks.get(partition as usize).copied().flatten() {
+                Some(marks) => {
+                    let next = self.enter(partition, marks);
+                    appeared.add_partition_offset(&topic, partition, Offset::Offset(next))?;
+                }
+                None => {
+                    self.absent.insert(partition);
+                }
+            }
+        }
+        if appeared.count() > 0 { self.consumer.incremental_assign(&appeared) } else { Ok(()) }
     }
 
     /// Reads until the request is withdrawn (`None`), or the position must be found again (`Some`).
     fn read_on(&mut self) -> Option<()> {
         loop {
-            let find_again = self.fill();
+            let find_again = self.fill() || self.look_for_absent().is_err();
             if !self.steps.is_empty() {
-                self.credits.recv().ok()?;
+                self.job.request.credits.recv().ok()?;
                 let steps = std::mem::take(&mut self.steps);
                 self.bytes = 0;
-                self.batches.blocking_send(ReplayBatch { id: self.id, steps }).ok()?;
+                self.job.send(steps)?;
             } else if self.is_withdrawn() {
                 return None;
             }
             if find_again {
-                return Some(());
+                // Whatever is wrong for longer than that shows again.
+                return self.pause();
             }
         }
     }
 
     /// True if nobody reads any more. Takes a credit to find out, and gives it back.
     fn is_withdrawn(&self) -> bool {
-        match self.credits.try_recv() {
+        match self.job.request.credits.try_recv() {
             Err(TryRecvError::Disconnected) => true,
-            Ok(()) => {
-                self.return_credit();
-                false
-            }
+            Ok(()) => self.job.send(Vec::new()).is_none(),
             Err(TryRecvError::Empty) => false,
         }
     }
@@ -265,8 +354,8 @@ impl Replay<'_> {
                 Some(Ok(message)) => {
                     if self.position.wants(message.partition(), message.offset()) {
                         self.position.advance(message.partition(), message.offset() + 1);
-                        self.bytes += message.payload_len();
                         let record = record::record(&message, self.settings.max_record_bytes);
+                        self.bytes += record.memory_bytes();
                         self.steps.push(ReplayStep::Entry(Entry::Record(Arc::new(record))));
                     }
                 }

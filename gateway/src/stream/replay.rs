@@ -28,6 +28,8 @@ pub struct ReplayBatch {
     pub id: u64,
     /// In order.
     pub steps: Vec<ReplayStep>,
+    /// True if nothing follows, although somebody may still read: the replay could not go on.
+    pub ended: bool,
 }
 
 /// One step of a replay.

@@ -134,7 +134,7 @@ impl ManualReplays {
                     replay.caught_up = true;
                     steps = (0..PARTITIONS as i32).map(ReplayStep::CaughtUp).collect();
                 }
-                batches.push(ReplayBatch { id: replay.request.id, steps });
+                batches.push(ReplayBatch { id: replay.request.id, steps, ended: false });
                 true
             }
         });
@@ -148,7 +148,7 @@ impl ManualReplays {
         running
             .iter()
             .filter(has_credit)
-            .map(|replay| ReplayBatch { id: replay.request.id, steps: Vec::new() })
+            .map(|replay| ReplayBatch { id: replay.request.id, steps: Vec::new(), ended: false })
             .collect()
     }
 }

@@ -27,6 +27,9 @@ impl<S: ClientSocket> Shard<S> {
     /// A batch of an earlier request has arrived.
     pub fn replayed(&mut self, batch: ReplayBatch) {
         let id = batch.id;
+        if batch.ended {
+            return self.end_replay(id);
+        }
         if self.replays.add(batch) {
             let readers: Vec<usize> = self.replays.get(id).into_iter().flat_map(Replay::readers).collect();
             for reader in readers {
