@@ -70,8 +70,21 @@ impl RealKafka {
     /// The same at another address of this machine, such as the one at which pods reach it
     /// ([`Cluster::host`](crate::cluster::Cluster::host)).
     pub async fn start_at(host: Ipv4Addr, extra: &[(&str, &str)]) -> Result<Self> {
-        let folder = folders::of_this_process(FOLDER_PREFIX)?;
+        Self::start_on(Ports::choose(host)?, host, extra).await
+    }
+
+    /// A further broker of the same cluster, with this number. It can be killed without the cluster: the first broker is
+    /// the controller.
+    pub async fn start_beside(&self, node: i32) -> Result<Self> {
+        let host = Ipv4Addr::LOCALHOST;
         let ports = Ports::choose(host)?;
+        let settings = properties::beside(self.ports, ports, node);
+        let extra: Vec<_> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        Self::start_on(ports, host, &extra).await
+    }
+
+    async fn start_on(ports: Ports, host: Ipv4Addr, extra: &[(&str, &str)]) -> Result<Self> {
+        let folder = folders::of_this_process(FOLDER_PREFIX)?;
         properties::write_certificates(folder.path(), host)?;
         let text = properties::render(folder.path(), ports, extra);
         fs::write(folder.path().join(properties::FILE), text)?;

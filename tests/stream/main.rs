@@ -7,6 +7,7 @@ mod compaction;
 mod connections;
 mod crashes;
 mod filters;
+mod leaderless;
 mod outage;
 mod producer;
 mod reader;

@@ -112,3 +112,25 @@ async fn a_cursor_at_the_very_end_resumes_after_a_transaction() -> Result<()> {
     assert_eq!((&ahead.history.gaps, &behind.history.gaps), (&vec![], &vec![]));
     Ok(())
 }
+
+/// Half of the offsets of these transactions are markers, and then come aborted records.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_n_are_records_and_not_offsets() -> Result<()> {
+    let kafka = RealKafka::shared().await?;
+    let topic = unique("last");
+    kafka.create_topic(&topic, 2, &[]).await?;
+    let producer = producer(kafka, &topic).await?;
+    for n in 0..30 {
+        commit(&producer, 2 * n..2 * n + 2).await?;
+    }
+    abort(&producer, 1000..1400).await?;
+    let gateway = Gateway::start(gateway::config(&kafka.bootstrap(), &topic)).await?;
+    for last in [1, 10, 29, 30, 5000] {
+        let mut reader = Reader::open(&gateway.url(&format!("/orders?from=-{last}"))).await?;
+        let expected: Vec<i64> = ((60 - 2 * last).max(0)..60).collect();
+        reader.events(expected.len()).await?;
+        assert_eq!(reader.history.numbers(), expected, "from=-{last}");
+        assert_eq!(reader.history.gaps, vec![], "from=-{last}");
+    }
+    gateway.stop().await
+}

@@ -113,6 +113,9 @@ impl Ports {
     }
 }
 
+/// The node that is the controller, too.
+pub(super) const FIRST_NODE: i32 = 1;
+
 /// Everything that one broker on one machine needs so that no internal topic waits for a second one. The session time
 /// is how long a killed broker must wait for its own ghost when it starts again; nine seconds by default.
 const ALONE: &str = "\
@@ -149,7 +152,7 @@ pub(super) fn render(folder: &Path, ports: Ports, extra: &[(&str, &str)]) -> Str
     let controller = format!("127.0.0.1:{}", ports.controller);
     let file = |name: &str| folder.join(name).display().to_string();
     let mut settings: Vec<(String, String)> = vec![
-        ("controller.quorum.voters".into(), format!("1@{controller}")),
+        ("controller.quorum.voters".into(), format!("{FIRST_NODE}@{controller}")),
         ("listeners".into(), format!("CONTROLLER://{controller},{advertised}")),
         ("advertised.listeners".into(), advertised),
         ("log.dirs".into(), file("data")),
@@ -164,6 +167,17 @@ pub(super) fn render(folder: &Path, ports: Ports, extra: &[(&str, &str)]) -> Str
         let _ = writeln!(text, "{key}={value}");
         text
     })
+}
+
+/// What makes a broker at `ports` a further one of the cluster whose first one is at `first`.
+pub(super) fn beside(first: Ports, ports: Ports, node: i32) -> Vec<(&'static str, String)> {
+    let listeners = Listener::ALL.map(|listener| format!("{}://{}", listener.name(), ports.address(listener)));
+    vec![
+        ("process.roles", "broker".to_owned()),
+        ("node.id", node.to_string()),
+        ("controller.quorum.voters", format!("{FIRST_NODE}@127.0.0.1:{}", first.controller)),
+        ("listeners", listeners.join(",")),
+    ]
 }
 
 /// The login modules of both listeners with users.

@@ -29,10 +29,19 @@ pub struct Group {
 impl RealKafka {
     /// Creates a topic and waits until its partitions have a leader.
     pub async fn create_topic(&self, name: &str, partitions: i32, config: &[(&str, &str)]) -> Result<()> {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        for (key, value) in config {
-            topic = topic.set(key, value);
-        }
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        self.create(config.iter().fold(topic, |topic, (key, value)| topic.set(key, value)), partitions).await
+    }
+
+    /// Creates a topic with a partition on each of these brokers, and nowhere else.
+    pub async fn create_topic_on(&self, name: &str, brokers: &[i32]) -> Result<()> {
+        let replicas: Vec<&[i32]> = brokers.iter().map(std::slice::from_ref).collect();
+        let partitions = brokers.len() as i32;
+        self.create(NewTopic::new(name, partitions, TopicReplication::Variable(&replicas)), partitions).await
+    }
+
+    async fn create(&self, topic: NewTopic<'_>, partitions: i32) -> Result<()> {
+        let name = topic.name;
         let results = self.admin.create_topics(&[topic], &options()).await?;
         for result in results {
             result.map_err(|(topic, code)| anyhow!("cannot create {topic}: {code}"))?;
@@ -64,6 +73,17 @@ impl RealKafka {
     pub async fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64)> {
         let topic = topic.to_owned();
         self.ask(move |client| Ok(client.fetch_watermarks(&topic, partition, REQUEST)?)).await
+    }
+
+    /// The broker that leads a partition; negative if none does.
+    pub async fn leader(&self, topic: &str, partition: i32) -> Result<i32> {
+        let topic = topic.to_owned();
+        self.ask(move |client| {
+            let metadata = client.fetch_metadata(Some(&topic), REQUEST)?;
+            let partitions = metadata.topics().first().context("no such topic")?.partitions();
+            Ok(partitions.iter().find(|found| found.id() == partition).context("no such partition")?.leader())
+        })
+        .await
     }
 
     /// The consumer groups, in the order of their names.
