@@ -10,7 +10,9 @@
 
 mod client_config;
 mod events;
+mod evidence;
 mod last_records;
+mod lately;
 mod live;
 mod lookup;
 mod record;

@@ -4,7 +4,9 @@
 //! segment, so any number of frames costs one system call. Segments begin small and grow, because most logs belong to
 //! one quiet client. The log never looks into frames and never knows a socket.
 
+use crate::stream::entry::Entry;
 use crate::stream::position::Position;
+use headgate_wire::cursor::Seen;
 use std::collections::VecDeque;
 
 /// First segment of a log, in bytes.
@@ -22,6 +24,8 @@ struct Mark {
     partition: i32,
     /// The partition's next offset after the step.
     next: i64,
+    /// What a position behind the step knows of it.
+    seen: Seen,
 }
 
 #[derive(Debug)]
@@ -97,15 +101,15 @@ impl Log {
         self.bytes
     }
 
-    /// Appends a whole frame that carries a step of the stream, after which `partition` stands at `next`. `before` is
-    /// the stream's position without that step.
-    pub fn append_step(&mut self, frame: &[u8], partition: i32, next: i64, before: &Position) {
-        self.append(frame, Mark { end: 0, partition, next }, before);
+    /// Appends a whole frame that carries a step of the stream. `before` is the stream's position without that step.
+    pub fn append_step(&mut self, frame: &[u8], step: &Entry, before: &Position) {
+        let mark = Mark { end: 0, partition: step.partition(), next: step.next(), seen: step.seen() };
+        self.append(frame, mark, before);
     }
 
     /// Appends a whole frame that carries no step (a ping, a cursor), in a stream that stands at `now`.
     pub fn append_notice(&mut self, frame: &[u8], now: &Position) {
-        self.append(frame, Mark { end: 0, partition: -1, next: 0 }, now);
+        self.append(frame, Mark { end: 0, partition: -1, next: 0, seen: Seen::default() }, now);
     }
 
     /// Says that the stream begins again elsewhere: within a segment, positions only advance.
@@ -174,7 +178,7 @@ impl Log {
         let segment = self.segment(at)?;
         let mut position = segment.position.clone();
         for mark in segment.marks_before(at).iter().filter(|mark| mark.partition >= 0) {
-            position.advance(mark.partition, mark.next);
+            position.advance_after(mark.partition, mark.next, mark.seen);
         }
         Some(position)
     }
@@ -233,12 +237,18 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::entry::Gap;
+    use headgate_wire::message::GapReason;
     use proptest::prelude::*;
+
+    fn step(offset: i64) -> Entry {
+        Entry::Gap(Gap { partition: 0, from: offset, to: offset + 1, reason: GapReason::TooLarge })
+    }
 
     fn log_of(frames: &[usize]) -> Log {
         let mut log = Log::new();
         for (offset, length) in frames.iter().enumerate() {
-            log.append_step(&vec![offset as u8; *length], 0, offset as i64 + 1, &Position::new(vec![offset as i64]));
+            log.append_step(&vec![offset as u8; *length], &step(offset as i64), &Position::new(vec![offset as i64]));
         }
         log
     }
@@ -288,8 +298,8 @@ mod tests {
         log.seal();
         log.append_notice(&[9; 5], &Position::new(vec![0]));
         let again = log.head();
-        log.append_step(&[9; 5], 0, 1, &Position::new(vec![0]));
-        log.append_step(&[9; 5], 0, 2, &Position::new(vec![1]));
+        log.append_step(&[9; 5], &step(0), &Position::new(vec![0]));
+        log.append_step(&[9; 5], &step(1), &Position::new(vec![1]));
         assert_eq!(log.position_at(30).map(|p| p.next(0)), Some(2));
         assert_eq!(log.position_at(again).map(|p| p.next(0)), Some(0));
         assert_eq!(log.position_at(again + 5).map(|p| p.next(0)), Some(1));

@@ -5,13 +5,13 @@
 use crate::endpoint::Endpoint;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::request::StartPosition;
-use crate::source::{LookupError, Watermarks};
-use crate::stream::entry::Gap;
+use crate::source::LookupError;
+use crate::stream::continuity;
 use crate::stream::feed::Beginning;
 use crate::stream::position::Position;
 use headgate_wire::Cursor;
 use headgate_wire::config;
-use headgate_wire::message::GapReason;
+use headgate_wire::cursor::Seen;
 
 impl Endpoint {
     /// Resolves what a client asks for; asks the brokers only if it must.
@@ -39,30 +39,33 @@ impl Endpoint {
         })
     }
 
-    /// A cursor is taken at its word, unless it is ahead of what this gateway has read: then the brokers say whether
-    /// this gateway is behind, or the topic is not the one that the cursor was made for.
+    /// A cursor that agrees with what this gateway has read lately is taken at its word. Any other is compared with what
+    /// Kafka holds there: the topic may not be the one that the cursor was made for, or have lost its end.
     async fn resume(&self, cursor: Cursor) -> Result<Beginning, Rejection> {
-        let position = Position::from(cursor);
-        let (now, generation) = self.source.status.standing();
-        if now.reaches(&position) {
+        let mut position = Position::from(cursor);
+        let status = &self.source.status;
+        let (_, generation) = status.standing();
+        if status.agrees_with(&position) {
+            position.topic = status.topic();
             return Ok(Beginning { position, resumed: true, gaps: Vec::new(), generation });
         }
-        let watermarks = self.source.lookup.watermarks().await.map_err(unavailable)?;
-        let mut checked = Position::default();
-        let mut gaps = Vec::new();
-        for (partition, marks) in watermarks.iter().enumerate() {
-            let partition = partition as i32;
-            let next = position.next(partition);
-            // Where nobody answers, the cursor is taken at its word.
-            let Watermarks { low, high } = marks.unwrap_or(Watermarks { low: next, high: next });
-            if next > high {
-                gaps.push(Gap { partition, from: next, to: low, reason: GapReason::TopicReset });
-                checked.set(partition, low);
-            } else {
-                checked.set(partition, next);
+        let evidence = |position| self.source.lookup.evidence(position);
+        let logs = evidence(position.clone()).await.map_err(unavailable)?;
+        let (mut position, gaps) = continuity::continued(&position, &logs, status.topic());
+        if !gaps.is_empty() {
+            // From now on the client is known by what it goes on after.
+            let mut parted = Position::default();
+            for gap in &gaps {
+                parted.set_after(gap.partition, gap.to, Seen { check: 1, time_ms: 0 });
+            }
+            let logs = evidence(parted).await.map_err(unavailable)?;
+            for gap in &gaps {
+                if let Some(before) = logs.get(gap.partition as usize).copied().flatten().and_then(|log| log.before) {
+                    position.set_after(gap.partition, gap.to, before);
+                }
             }
         }
-        Ok(Beginning { position: checked, resumed: true, gaps, generation })
+        Ok(Beginning { position, resumed: true, gaps, generation })
     }
 }
 

@@ -69,7 +69,7 @@ fn a_path_that_is_no_stream_says_what_is_wrong() {
 #[test]
 fn every_form_of_from_is_told_apart() {
     let from = |value: &str| query(&format!("from={value}")).map(|request| request.from.expect("a position"));
-    let cursor = Cursor { next: vec![0, 300, 42] };
+    let cursor = Cursor { next: vec![0, 300, 42], ..Cursor::default() };
     assert_eq!(from("latest"), Ok(StartPosition::Latest));
     assert_eq!(from("earliest"), Ok(StartPosition::Earliest));
     assert_eq!(from(&cursor.to_string()), Ok(StartPosition::Cursor(cursor)));
@@ -95,7 +95,7 @@ fn a_position_that_is_none_is_refused_with_the_forms_that_exist() {
 
 #[test]
 fn last_event_id_is_a_cursor_and_nothing_else() {
-    let cursor = Cursor { next: vec![7] };
+    let cursor = Cursor { next: vec![7], ..Cursor::default() };
     assert_eq!(StartPosition::from_last_event_id(&cursor.to_string()), Ok(StartPosition::Cursor(cursor)));
     for other in ["", "latest", "17", "-5"] {
         assert_eq!(StartPosition::from_last_event_id(other), Err(RequestError::LastEventId), "{other}");

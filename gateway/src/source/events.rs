@@ -23,9 +23,12 @@ pub(super) struct Events {
 impl ClientContext for Events {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if let Some(status) = &self.status
-            && is_replacement(message)
+            && let Some((before, id)) = change_of_id(message)
         {
-            status.replaced();
+            status.set_topic(id);
+            if before != UNKNOWN_ID {
+                status.replaced();
+            }
         }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
@@ -69,12 +72,16 @@ fn silence(broker: &Broker) -> Option<Duration> {
     (broker.state == "UP").then_some(if owes { idle } else { Duration::ZERO })
 }
 
-/// Whether the library has noticed that the topic was deleted and made again. It goes on at the old offset nevertheless,
-/// and has no other way to say so than its log for `debug=topic`.
-fn is_replacement(message: &str) -> bool {
-    /// Base64 of the id of a topic that is not known yet: all zero.
-    const UNKNOWN: &str = "AAAAAAAAAAAAAAAAAAAAAA";
-    message.split_once(" changed id from ").is_some_and(|(_, ids)| !ids.starts_with(UNKNOWN))
+/// Base64 of the id of a topic that is not known yet: all zero.
+const UNKNOWN_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+
+/// The id that the topic had and the one that it has, if the library has noticed that it became known, or that the topic
+/// was deleted and made again. It goes on at the old offset nevertheless, and has no other way to say so than its log for
+/// `debug=topic`.
+fn change_of_id(message: &str) -> Option<(&str, &str)> {
+    let (_, ids) = message.split_once(" changed id from ")?;
+    let (before, after) = ids.split_once(" to ")?;
+    Some((before, after.split_whitespace().next()?))
 }
 
 #[cfg(test)]
@@ -82,10 +89,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_that_becomes_known_is_not_a_replacement() {
+    fn the_id_of_a_topic_is_told_when_it_becomes_known_and_when_it_changes() {
         let changed = "[thrd:main]: Topic orders changed id from";
-        assert!(!is_replacement(&format!("{changed} AAAAAAAAAAAAAAAAAAAAAA to Xq2lDVqGSYyuUMm5UyjXVg")));
-        assert!(is_replacement(&format!("{changed} Xq2lDVqGSYyuUMm5UyjXVg to 9Zb0kq2LQ7-1mYb5wqXJfg")));
-        assert!(!is_replacement("[thrd:main]: Topic orders partition 0 Leader 1 Epoch 0"));
+        let known = format!("{changed} AAAAAAAAAAAAAAAAAAAAAA to Xq2lDVqGSYyuUMm5UyjXVg");
+        assert_eq!(change_of_id(&known), Some((UNKNOWN_ID, "Xq2lDVqGSYyuUMm5UyjXVg")));
+        let replaced = format!("{changed} Xq2lDVqGSYyuUMm5UyjXVg to 9Zb0kq2LQ7-1mYb5wqXJfg");
+        assert_eq!(change_of_id(&replaced), Some(("Xq2lDVqGSYyuUMm5UyjXVg", "9Zb0kq2LQ7-1mYb5wqXJfg")));
+        assert_eq!(change_of_id("[thrd:main]: Topic orders partition 0 Leader 1 Epoch 0"), None);
     }
 }

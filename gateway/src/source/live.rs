@@ -7,7 +7,8 @@ use super::client_config::{self, Purpose};
 use super::events::Events;
 use super::status::{self, SourceStatus};
 use super::watermarks::{self, TopicWatermarks, Watermarks};
-use super::{SourceError, SourceSettings, record, repair};
+use super::{SourceError, SourceSettings, evidence, record, repair};
+use crate::stream::continuity::Evidence;
 use crate::stream::entry::Entry;
 use crate::stream::entry::Gap;
 use crate::stream::feed::{Feed, FeedSender};
@@ -70,8 +71,7 @@ pub(super) fn spawn(
     let events = Events { status: Some(status.clone()) };
     let live = Live {
         consumer: client_config::consumer(settings, Purpose::Live, events)?,
-        topic: settings.kafka.topic.clone(),
-        max_record_bytes: settings.max_record_bytes,
+        settings: settings.clone(),
         feeds,
         status,
         control,
@@ -82,7 +82,6 @@ pub(super) fn spawn(
         absent: BTreeSet::new(),
         next_look: Instant::now(),
         began_ms: 0,
-        warm_up_bytes: settings.warm_up_bytes,
     };
     let thread = std::thread::Builder::new().name("kafka-live".to_owned()).spawn(move || live.run())?;
     Ok((sender, thread))
@@ -90,8 +89,7 @@ pub(super) fn spawn(
 
 struct Live {
     consumer: BaseConsumer<Events>,
-    topic: String,
-    max_record_bytes: usize,
+    settings: SourceSettings,
     feeds: Vec<FeedSender>,
     status: Arc<SourceStatus>,
     control: Receiver<Control>,
@@ -105,8 +103,6 @@ struct Live {
     next_look: Instant,
     /// When the stream began, in milliseconds since 1970.
     began_ms: i64,
-    /// Reading before the first client is served ends at so many bytes: more would not stay in memory.
-    warm_up_bytes: usize,
 }
 
 /// How far the stream is read before the first client is served.
@@ -144,12 +140,13 @@ impl Live {
         loop {
             let begin = |marks: &Option<Watermarks>| marks.map_or(0, |marks| (marks.high - records).max(marks.low));
             self.position = Position::new(watermarks.iter().map(begin).collect());
+            self.position.topic = self.status.topic();
             self.restart(Arc::from([]));
             self.assign();
             let warm_up = WarmUp { ends: &ends, deadline };
             match self.warm_up(&warm_up)? {
                 None => break,
-                Some(record_bytes) => records = (self.warm_up_bytes / 2 / record_bytes / partitions) as i64,
+                Some(record_bytes) => records = (self.settings.warm_up_bytes / 2 / record_bytes / partitions) as i64,
             }
         }
         self.status.started();
@@ -163,9 +160,9 @@ impl Live {
         let (mut bytes, mut records) = (0, 0);
         while !reached.reaches(to.ends) {
             if Instant::now() >= to.deadline {
-                return ControlFlow::Continue(Some(self.warm_up_bytes.max(1)));
+                return ControlFlow::Continue(Some(self.settings.warm_up_bytes.max(1)));
             }
-            if bytes > self.warm_up_bytes {
+            if bytes > self.settings.warm_up_bytes {
                 return ControlFlow::Continue(Some((bytes / records.max(1)).max(1)));
             }
             self.obey()?;
@@ -187,8 +184,10 @@ impl Live {
         }
         self.next_look = Instant::now() + ABSENT_RETRY;
         let since = self.began_ms - CLOCK_MARGIN_MS;
-        let Ok(watermarks) = watermarks::ask(&self.consumer, &self.topic) else { return };
-        let Ok(times) = watermarks::at_time(&self.consumer, &self.topic, since) else { return };
+        let Ok(watermarks) = watermarks::ask(&self.consumer, &self.settings.kafka.topic) else { return };
+        let Ok(times) = watermarks::at_times(&self.consumer, &self.settings.kafka.topic, |_| Some(since)) else {
+            return;
+        };
         let mut appeared = Vec::new();
         for partition in &self.absent {
             if let Some(Some(marks)) = watermarks.get(*partition as usize) {
@@ -233,7 +232,7 @@ impl Live {
                     batch_bytes: &mut self.batch_bytes,
                     needs_repair: &mut self.needs_repair,
                     status: &self.status,
-                    max_record_bytes: self.max_record_bytes,
+                    max_record_bytes: self.settings.max_record_bytes,
                 },
                 at_end,
             );
@@ -260,10 +259,11 @@ impl Live {
                     return;
                 }
                 let record = record::record(&message, to.max_record_bytes);
-                to.position.advance(record.partition, record.offset + 1);
                 *to.batch_bytes += record.memory_bytes();
                 to.status.metrics().record_bytes.inc_by(message.payload_len() as u64);
-                to.batch.push(Entry::Record(Arc::new(record)));
+                let entry = Entry::Record(Arc::new(record));
+                to.position.pass(&entry);
+                to.batch.push(entry);
             }
             Err(KafkaError::PartitionEOF(partition)) => at_end(partition),
             Err(error) => {
@@ -292,9 +292,8 @@ impl Live {
         self.status.metrics().records.inc_by(self.batch.len() as u64);
         self.batch_bytes = 0;
         let entries: Arc<[Entry]> = std::mem::take(&mut self.batch).into();
-        self.status.set_position(&self.position);
         self.status.receiving();
-        self.tell(&Feed::Entries(entries));
+        self.pass(entries);
     }
 
     /// Counted before any shard hears of it: whoever begins at the new position waits for its shard to get there.
@@ -303,8 +302,12 @@ impl Live {
         self.tell(&Feed::Restart(self.position.clone(), gaps));
     }
 
+    fn pass(&self, entries: Arc<[Entry]>) {
+        self.status.pass(&entries, &self.position);
+        self.tell(&Feed::Entries(entries));
+    }
+
     fn tell(&self, feed: &Feed) {
-        self.status.set_position(&self.position);
         for shard in &self.feeds {
             // A shard always takes what is there, so this waits for moments only; without shards the process is ending.
             let _ = shard.send_blocking(feed.clone());
@@ -316,8 +319,10 @@ impl Live {
         if !std::mem::take(&mut self.needs_repair) {
             return ControlFlow::Continue(());
         }
-        let watermarks = self.watermarks()?;
-        let (position, gaps) = repair::continuation(&self.position, &watermarks, self.status.take_replaced());
+        // What it goes on with knows the id of the topic that it belongs to.
+        self.status.take_replaced();
+        let logs = self.evidence()?;
+        let (position, gaps) = repair::continuation(&self.position, &logs, self.status.topic());
         self.position = position;
         if !gaps.is_empty() {
             tracing::warn!(?gaps, "the topic no longer has what would come next; going on with what it has");
@@ -325,7 +330,7 @@ impl Live {
         if gaps.iter().any(|gap| gap.reason == GapReason::TopicReset) {
             self.restart(gaps.into());
         } else if !gaps.is_empty() {
-            self.tell(&Feed::Entries(gaps.into_iter().map(Entry::Gap).collect()));
+            self.pass(gaps.into_iter().map(Entry::Gap).collect());
         }
         self.assign();
         self.status.receiving();
@@ -344,7 +349,9 @@ impl Live {
     fn assign(&mut self) {
         let mut partitions = TopicPartitionList::with_capacity(self.position.partitions());
         for (partition, next) in self.position.iter().filter(|(partition, _)| !self.absent.contains(partition)) {
-            if let Err(error) = partitions.add_partition_offset(&self.topic, partition, Offset::Offset(next)) {
+            if let Err(error) =
+                partitions.add_partition_offset(&self.settings.kafka.topic, partition, Offset::Offset(next))
+            {
                 tracing::error!(partition, %error, "the Kafka client refuses a position");
             }
         }
@@ -354,11 +361,21 @@ impl Live {
         }
     }
 
-    /// Oldest and next offset of every partition, as far as somebody answers; asks until anybody does.
+    /// Oldest and next offset of every partition, as far as somebody answers.
     fn watermarks(&mut self) -> Step<TopicWatermarks> {
+        self.until_answered(|live| watermarks::ask(&live.consumer, &live.settings.kafka.topic))
+    }
+
+    /// What the logs hold where this stands.
+    fn evidence(&mut self) -> Step<Vec<Option<Evidence>>> {
+        self.until_answered(|live| evidence::read(&live.consumer, &live.settings, &live.position))
+    }
+
+    /// Asks until anybody answers.
+    fn until_answered<T>(&mut self, ask: impl Fn(&Self) -> KafkaResult<T>) -> Step<T> {
         loop {
-            match watermarks::ask(&self.consumer, &self.topic) {
-                Ok(watermarks) => return ControlFlow::Continue(watermarks),
+            match ask(self) {
+                Ok(answer) => return ControlFlow::Continue(answer),
                 Err(error) => {
                     let state = status::state_of_error(&error);
                     self.status.problem(state, error.to_string());

@@ -9,7 +9,8 @@ use super::client_config::{self, Purpose};
 use super::events::Events;
 use super::live::Control;
 use super::watermarks::{self, TopicWatermarks, Watermarks};
-use super::{SourceError, SourceSettings, last_records};
+use super::{SourceError, SourceSettings, evidence, last_records};
+use crate::stream::continuity::Evidence;
 use crate::stream::position::Position;
 use rdkafka::client::ClientContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -39,13 +40,15 @@ pub enum LookupError {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Question {
     Watermarks,
     /// The first record of this time or later, in milliseconds since 1970.
     At(i64),
     /// The last records of every partition, so many.
     Last(u64),
+    /// What the logs hold where a position stands.
+    Evidence(Position),
 }
 
 /// What the brokers say.
@@ -54,6 +57,8 @@ enum Answer {
     Watermarks(TopicWatermarks),
     /// By partition; `None` where nobody answers.
     Offsets(Vec<Option<i64>>),
+    /// By partition.
+    Evidence(Vec<Option<Evidence>>),
 }
 
 type Reply = oneshot::Sender<Result<Answer, LookupError>>;
@@ -77,7 +82,15 @@ impl Lookup {
     pub async fn watermarks(&self) -> Result<TopicWatermarks, LookupError> {
         match ask(&self.offsets, Question::Watermarks).await? {
             Answer::Watermarks(watermarks) => Ok(watermarks),
-            Answer::Offsets(_) => Err(LookupError::Unavailable),
+            _ => Err(LookupError::Unavailable),
+        }
+    }
+
+    /// What the logs hold where `position` stands, by partition; `None` where nobody answers.
+    pub async fn evidence(&self, position: Position) -> Result<Vec<Option<Evidence>>, LookupError> {
+        match ask(&self.records, Question::Evidence(position)).await? {
+            Answer::Evidence(evidence) => Ok(evidence),
+            _ => Err(LookupError::Unavailable),
         }
     }
 
@@ -187,7 +200,7 @@ impl LookupThread {
                 consumer(&self.settings).inspect_err(|error| tracing::warn!(%error, "cannot ask Kafka")).ok();
         }
         let consumer = self.consumer.as_ref().ok_or(LookupError::Unavailable)?;
-        find(consumer, &self.settings.kafka.topic, question).map_err(|error| {
+        find(consumer, &self.settings, question).map_err(|error| {
             consumer.context().log(rdkafka::config::RDKafkaLogLevel::Warning, "LOOKUP", &error.to_string());
             LookupError::Unavailable
         })
@@ -212,12 +225,16 @@ fn consumer(settings: &SourceSettings) -> Result<BaseConsumer<Events>, SourceErr
     client_config::consumer(settings, Purpose::Lookup, Events::default())
 }
 
-fn find(consumer: &BaseConsumer<Events>, topic: &str, question: Question) -> KafkaResult<Answer> {
+fn find(consumer: &BaseConsumer<Events>, settings: &SourceSettings, question: Question) -> KafkaResult<Answer> {
+    if let Question::Evidence(position) = question {
+        return evidence::read(consumer, settings, &position).map(Answer::Evidence);
+    }
+    let topic = &settings.kafka.topic;
     let watermarks = watermarks::ask(consumer, topic)?;
     Ok(match question {
-        Question::Watermarks => Answer::Watermarks(watermarks),
+        Question::Watermarks | Question::Evidence(_) => Answer::Watermarks(watermarks),
         Question::At(time_ms) => {
-            let found = watermarks::at_time(consumer, topic, time_ms)?;
+            let found = watermarks::at_times(consumer, topic, |_| Some(time_ms))?;
             let or_end = |(partition, marks): (usize, Option<Watermarks>)| {
                 marks.map(|marks| found.get(partition).copied().flatten().unwrap_or(marks.high))
             };

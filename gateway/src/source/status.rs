@@ -1,6 +1,8 @@
 //! What is known about the connection to Kafka, for `/status`, readiness, metrics and the log.
 
+use super::lately::Lately;
 use crate::metrics::StreamMetrics;
+use crate::stream::entry::Entry;
 use crate::stream::position::Position;
 use headgate_process::Latch;
 use rdkafka::types::RDKafkaErrorCode;
@@ -56,6 +58,10 @@ struct Inner {
     reason: Option<String>,
     since: Instant,
     position: Position,
+    /// What was read before it.
+    lately: Lately,
+    /// A check of the id of the topic; 0 while it is not known.
+    topic: u32,
     /// How often the stream has begun, or begun again, at a position that does not follow from the one before it.
     generation: u64,
     started: bool,
@@ -86,6 +92,8 @@ impl SourceStatus {
             reason: None,
             since: Instant::now(),
             position: Position::default(),
+            lately: Lately::default(),
+            topic: 0,
             generation: 0,
             started: false,
             last_refusal: None,
@@ -127,14 +135,38 @@ impl SourceStatus {
         self.set(KafkaState::Reading, None);
     }
 
-    pub(super) fn set_position(&self, position: &Position) {
-        self.lock().position.clone_from(position);
+    /// True if a reader at `position` has certainly seen the log that this gateway reads, no further than it has.
+    pub fn agrees_with(&self, position: &Position) -> bool {
+        let inner = self.lock();
+        let is_same_topic = position.topic == 0 || inner.topic == 0 || position.topic == inner.topic;
+        is_same_topic && inner.position.reaches(position) && inner.lately.agrees_with(position)
+    }
+
+    /// A check of the id of the topic; 0 while it is not known.
+    pub fn topic(&self) -> u32 {
+        self.lock().topic
+    }
+
+    /// The topic has this id, in the words of the client library.
+    pub(super) fn set_topic(&self, id: &str) {
+        // 0 says that it is not known.
+        self.lock().topic = crc32fast::hash(id.as_bytes()).max(1);
+    }
+
+    /// The stream has passed these steps, and stands at `position`.
+    pub(super) fn pass(&self, entries: &[Entry], position: &Position) {
+        let mut inner = self.lock();
+        for entry in entries {
+            inner.lately.pass(entry);
+        }
+        inner.position.clone_from(position);
     }
 
     /// The stream begins, or begins again, at this position.
     pub(super) fn restarted(&self, position: &Position) {
         let mut inner = self.lock();
         inner.position.clone_from(position);
+        inner.lately.clear();
         inner.generation += 1;
     }
 

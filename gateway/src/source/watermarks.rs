@@ -37,8 +37,8 @@ pub type TopicWatermarks = Vec<Option<Watermarks>>;
 /// If nobody knows the topic, or nobody answers for any of its partitions.
 pub(super) fn ask<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str) -> KafkaResult<TopicWatermarks> {
     let leaders = leaders(consumer, topic)?;
-    let known = offsets(consumer, topic, &leaders, Offset::Beginning);
-    let ends = offsets(consumer, topic, &leaders, Offset::End);
+    let known = offsets(consumer, topic, &leaders, &|_| Some(Offset::Beginning));
+    let ends = offsets(consumer, topic, &leaders, &|_| Some(Offset::End));
     let mut watermarks = vec![None; leaders.len()];
     let mut error = None;
     for (partition, low) in known {
@@ -57,16 +57,17 @@ pub(super) fn ask<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str) -
     Ok(watermarks)
 }
 
-/// The first offset of each partition whose record is of this time (milliseconds since 1970) or later; `None` where there
-/// is none, or nobody answers.
-pub(super) fn at_time<C: ConsumerContext>(
+/// The first offset of each partition whose record is of its time (milliseconds since 1970) or later; `None` where there is
+/// none, nobody answers, or no time was given.
+pub(super) fn at_times<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topic: &str,
-    time_ms: i64,
+    time_ms: impl Fn(i32) -> Option<i64> + Sync,
 ) -> KafkaResult<Vec<Option<i64>>> {
     let leaders = leaders(consumer, topic)?;
     let mut found = vec![None; leaders.len()];
-    for (partition, offset) in offsets(consumer, topic, &leaders, Offset::Offset(time_ms.max(0))) {
+    let wanted = |partition| time_ms(partition).map(|time| Offset::Offset(time.max(0)));
+    for (partition, offset) in offsets(consumer, topic, &leaders, &wanted) {
         found[partition as usize] = offset.ok().flatten();
     }
     Ok(found)
@@ -89,6 +90,9 @@ pub(super) fn leaders<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &st
     Ok(leaders)
 }
 
+/// What is asked for each partition.
+type Wanted<'w> = &'w (dyn Fn(i32) -> Option<Offset> + Sync);
+
 /// What became of the question for one partition.
 type Answer = Result<Option<i64>, RDKafkaErrorCode>;
 
@@ -96,12 +100,13 @@ fn offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topic: &str,
     leaders: &[Option<i32>],
-    wanted: Offset,
+    wanted: Wanted<'_>,
 ) -> BTreeMap<i32, Answer> {
     let mut groups: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for (partition, leader) in leaders.iter().enumerate() {
-        if let Some(leader) = leader {
-            groups.entry(*leader).or_default().push(partition as i32);
+        let partition = partition as i32;
+        if let Some(leader) = leader.filter(|_| wanted(partition).is_some()) {
+            groups.entry(leader).or_default().push(partition);
         }
     }
     let groups: Vec<Vec<i32>> = groups.into_values().collect();
@@ -124,10 +129,11 @@ fn ask_broker<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topic: &str,
     partitions: &[i32],
-    wanted: Offset,
+    wanted: Wanted<'_>,
 ) -> Vec<(i32, Answer)> {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
     for partition in partitions {
+        let wanted = wanted(*partition).unwrap_or(Offset::End);
         if list.add_partition_offset(topic, *partition, wanted).is_err() {
             return Vec::new();
         }

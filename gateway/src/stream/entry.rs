@@ -2,6 +2,7 @@
 
 use super::position::Position;
 use super::record::Record;
+use headgate_wire::cursor::Seen;
 use headgate_wire::message::GapReason;
 use std::sync::Arc;
 
@@ -41,6 +42,14 @@ impl Entry {
         match self {
             Self::Record(record) => record.offset + 1,
             Self::Gap(gap) => gap.to,
+        }
+    }
+
+    /// What a position behind this entry knows of it; nothing of a gap.
+    pub fn seen(&self) -> Seen {
+        match self {
+            Self::Record(record) => Seen { check: record.check, time_ms: record.timestamp_ms.unwrap_or(0) },
+            Self::Gap(_) => Seen::default(),
         }
     }
 

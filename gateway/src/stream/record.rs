@@ -19,6 +19,7 @@ pub use context::StreamContext;
 pub(crate) use lookup::{CURSOR, KEY, OFFSET, PARTITION, TIME};
 
 use bytes::Bytes;
+use headgate_wire::cursor::CHECK_LIMIT;
 
 /// Nesting of arrays and objects beyond which a value no longer counts as JSON: with the members that a format puts
 /// around it, it stays below the 128 levels at which common parsers, serde_json among them, give up.
@@ -66,6 +67,9 @@ pub struct Record {
     pub offset: i64,
     /// Kafka timestamp in milliseconds since 1970; never negative, never beyond what RFC 3339 can write.
     pub timestamp_ms: Option<i64>,
+    /// Tells this record from another one at the same offset: a checksum of time, key and value as they were produced, from
+    /// 1 to below [`CHECK_LIMIT`].
+    pub check: u32,
     /// Any bytes, or null; null too if the record was too large because of it.
     pub key: Option<Bytes>,
     /// In the producer's order; empty too if the record was too large because of them.
@@ -151,13 +155,14 @@ impl Record {
     /// becomes [`Content::Oversized`].
     pub fn decode(parts: RecordParts, max_bytes: usize) -> Self {
         let bytes = parts.bytes();
+        let check = check(&parts);
         let (body, mut content) = classify::classify(&parts);
         if parts.headers_unreadable {
             content = Content::Undecodable("headers-not-utf8");
         }
         let RecordParts { partition, offset, timestamp_ms, key, headers, value, .. } = parts;
         let timestamp_ms = timestamp_ms.filter(|milliseconds| (0..=MAX_TIMESTAMP_MS).contains(milliseconds));
-        let record = Self { partition, offset, timestamp_ms, key, headers, value, body, content };
+        let record = Self { partition, offset, timestamp_ms, check, key, headers, value, body, content };
         if bytes > max_bytes { record.without_value(bytes, max_bytes) } else { record }
     }
 
@@ -229,6 +234,17 @@ fn bytes_beside_value(key: Option<&Bytes>, headers: &[Header]) -> usize {
     let header =
         |header: &Header| size_of::<Header>() + header.name.len() + header.value.as_ref().map_or(0, Bytes::len);
     key.map_or(0, Bytes::len) + headers.iter().map(header).sum::<usize>()
+}
+
+/// A checksum of what was produced. Null and empty differ.
+fn check(parts: &RecordParts) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&parts.timestamp_ms.unwrap_or(-1).to_le_bytes());
+    for field in [&parts.key, &parts.value] {
+        hasher.update(&field.as_ref().map_or(-1, |bytes| bytes.len() as i64).to_le_bytes());
+        hasher.update(field.as_deref().unwrap_or_default());
+    }
+    hasher.finalize() % (CHECK_LIMIT - 1) + 1
 }
 
 #[cfg(test)]

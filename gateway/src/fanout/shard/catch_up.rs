@@ -259,7 +259,8 @@ fn read_replay(
                 }
             }
             ReplayStep::CaughtUp(partition) => {
-                catch_up.position.advance(*partition, replay.target.next(*partition));
+                let (next, seen) = (replay.target.next(*partition), replay.target.seen(*partition));
+                catch_up.position.advance_after(*partition, next, seen);
             }
         }
         next += 1;

@@ -45,7 +45,7 @@ impl<S: ClientSocket> Shard<S> {
             // The source reads a partition again after an error.
             return;
         }
-        self.after.advance(entry.partition(), entry.next());
+        self.after.pass(entry);
         self.encoder.position_changed();
         let mut candidates = std::mem::take(&mut self.candidates);
         match entry {
@@ -94,7 +94,7 @@ impl<S: ClientSocket> Shard<S> {
             }
             Outcome::Nothing => return,
         };
-        view.log.append_step(frame, entry.partition(), entry.next(), self.recent.head());
+        view.log.append_step(frame, entry, self.recent.head());
         view.account();
         self.bound_log(view_index);
         self.queue_sweep(view_index);

@@ -50,7 +50,7 @@ impl OutboxWriter<'_> {
         if let Some(shown) = &shown {
             self.check_room(shown.memory_bytes())?;
         }
-        position.advance(entry.partition(), entry.next());
+        position.pass(entry);
         let Some(shown) = shown else { return Ok(()) };
         self.encoder.position_changed();
         if let Outcome::Frame(frame) | Outcome::Skipped(frame, _) =
