@@ -1,6 +1,7 @@
 //! Folders of this test process, for servers that are never dropped: a later process removes what a dead one left.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -10,6 +11,21 @@ pub fn of_this_process(prefix: &str) -> Result<TempDir> {
     remove_those_of_the_dead(prefix);
     let name = format!("{prefix}{}-", std::process::id());
     tempfile::Builder::new().prefix(&name).tempdir().with_context(|| format!("no folder {name}…"))
+}
+
+/// Copies everything in a folder into another one, which is made if it is not there.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn remove_those_of_the_dead(prefix: &str) {

@@ -109,6 +109,20 @@ impl RealKafka {
         self.wait_until_up().await
     }
 
+    /// A copy of what a stopped broker has stored: a backup of its volume.
+    pub fn keep_storage(&self) -> Result<TempDir> {
+        let copy = folders::of_this_process(FOLDER_PREFIX)?;
+        folders::copy(&self.folder.path().join(properties::DATA), copy.path())?;
+        Ok(copy)
+    }
+
+    /// Puts a stopped broker back to what it had stored then.
+    pub fn restore_storage(&self, kept: &TempDir) -> Result<()> {
+        let data = self.folder.path().join(properties::DATA);
+        fs::remove_dir_all(&data)?;
+        folders::copy(kept.path(), &data)
+    }
+
     /// Stops it in good order (SIGTERM).
     pub async fn stop(&mut self) -> Result<()> {
         let mut server = self.server.take().context("the broker is not running")?;

@@ -1,5 +1,6 @@
 //! Partitions whose only broker is dead: nobody waits for them, and nothing of them is lost once it is back.
 
+use crate::broker::OwnKafka;
 use anyhow::{Context as _, Result, bail};
 use headgate_tests::client::Client;
 use headgate_tests::gateway::{self, Gateway};
@@ -43,11 +44,12 @@ async fn produce(kafka: &RealKafka, partition: i32, records: usize) -> Result<()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_broker_holds_up_neither_streams_nor_newcomers_nor_a_gateway_that_starts_and_its_records_come_later()
 -> Result<()> {
-    let kafka = RealKafka::start().await?;
+    let own = OwnKafka::start().await?;
+    let kafka = &own.broker;
     let mut second = kafka.start_beside(2).await?;
     kafka.create_topic_on(TOPIC, &[1, 2]).await?;
-    produce(&kafka, SOUND, 20).await?;
-    produce(&kafka, LOST, 20).await?;
+    produce(kafka, SOUND, 20).await?;
+    produce(kafka, LOST, 20).await?;
     let gateway = Gateway::start(gateway::config(&kafka.bootstrap(), TOPIC)).await?;
     let mut streaming = open(&gateway, "").await?;
 
@@ -56,7 +58,7 @@ async fn a_dead_broker_holds_up_neither_streams_nor_newcomers_nor_a_gateway_that
         kafka.leader(TOPIC, LOST).await.is_ok_and(|leader| leader < 0)
     })
     .await?;
-    produce(&kafka, SOUND, 1).await?;
+    produce(kafka, SOUND, 1).await?;
     assert_eq!(next(&mut streaming, 1).await?, [(SOUND, 20)]);
     let fresh = Gateway::start(gateway::config(&kafka.bootstrap(), TOPIC)).await?;
     let mut earliest = open(&fresh, "?from=earliest").await?;
@@ -67,7 +69,7 @@ async fn a_dead_broker_holds_up_neither_streams_nor_newcomers_nor_a_gateway_that
     let mut latest = open(&fresh, "").await?;
 
     second.start_again().await?;
-    produce(&kafka, LOST, 1).await?;
+    produce(kafka, LOST, 1).await?;
     assert_eq!(next(&mut streaming, 1).await?, [(LOST, 20)]);
     let of_lost: Vec<_> = next(&mut earliest, 21).await?;
     assert_eq!(of_lost, (0..21).map(|offset| (LOST, offset)).collect::<Vec<_>>(), "from its beginning, everything");

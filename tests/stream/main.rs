@@ -7,6 +7,7 @@ mod compaction;
 mod connections;
 mod crashes;
 mod filters;
+mod histories;
 mod leaderless;
 mod outage;
 mod producer;

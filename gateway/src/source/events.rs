@@ -23,6 +23,11 @@ pub(super) struct Events {
 impl ClientContext for Events {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if let Some(status) = &self.status
+            && message.contains(REFUSED_LEADER)
+        {
+            status.refused_leader();
+        }
+        if let Some(status) = &self.status
             && let Some((before, id)) = change_of_id(message)
         {
             status.set_topic(id);
@@ -72,6 +77,8 @@ fn silence(broker: &Broker) -> Option<Duration> {
     (broker.state == "UP").then_some(if owes { idle } else { Duration::ZERO })
 }
 
+/// What the library logs for `debug=topic` when it keeps to a leader of a later epoch than the one that the brokers name.
+const REFUSED_LEADER: &str = "ignoring outdated metadata update with leader epoch";
 /// Base64 of the id of a topic that is not known yet: all zero.
 const UNKNOWN_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 

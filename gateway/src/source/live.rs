@@ -68,9 +68,8 @@ pub(super) fn spawn(
     status: Arc<SourceStatus>,
 ) -> Result<(SyncSender<Control>, JoinHandle<()>), SourceError> {
     let (sender, control) = sync_channel(CONTROL_CAPACITY);
-    let events = Events { status: Some(status.clone()) };
     let live = Live {
-        consumer: client_config::consumer(settings, Purpose::Live, events)?,
+        consumer: consumer(settings, &status)?,
         settings: settings.clone(),
         feeds,
         status,
@@ -85,6 +84,10 @@ pub(super) fn spawn(
     };
     let thread = std::thread::Builder::new().name("kafka-live".to_owned()).spawn(move || live.run())?;
     Ok((sender, thread))
+}
+
+fn consumer(settings: &SourceSettings, status: &Arc<SourceStatus>) -> Result<BaseConsumer<Events>, SourceError> {
+    client_config::consumer(settings, Purpose::Live, Events { status: Some(status.clone()) })
 }
 
 struct Live {
@@ -214,9 +217,22 @@ impl Live {
             self.poll_batch(&mut |_| ());
             // A new topic may be empty, so that no record shows it.
             self.needs_repair |= self.status.is_replaced();
+            if self.status.take_refusing_leaders() {
+                self.start_over();
+            }
             self.repair_if_needed()?;
             self.look_for_absent();
         }
+    }
+
+    /// Takes another consumer, which knows nothing of what this one has heard from the brokers.
+    fn start_over(&mut self) {
+        tracing::warn!("the brokers have forgotten their latest leaders, as after a restore; connecting anew");
+        match consumer(&self.settings, &self.status) {
+            Ok(consumer) => self.consumer = consumer,
+            Err(error) => tracing::warn!(%error, "cannot connect anew"),
+        }
+        self.needs_repair = true;
     }
 
     /// Takes everything that is there, up to a batch, and hands it to the shards.

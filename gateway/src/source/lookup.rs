@@ -12,8 +12,7 @@ use super::watermarks::{self, TopicWatermarks, Watermarks};
 use super::{SourceError, SourceSettings, evidence, last_records};
 use crate::stream::continuity::Evidence;
 use crate::stream::position::Position;
-use rdkafka::client::ClientContext as _;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaErrorCode;
 use std::collections::HashMap;
@@ -200,14 +199,21 @@ impl LookupThread {
                 consumer(&self.settings).inspect_err(|error| tracing::warn!(%error, "cannot ask Kafka")).ok();
         }
         let consumer = self.consumer.as_ref().ok_or(LookupError::Unavailable)?;
-        find(consumer, &self.settings, question).map_err(|error| {
-            consumer.context().log(rdkafka::config::RDKafkaLogLevel::Warning, "LOOKUP", &error.to_string());
+        let found = find(consumer, &self.settings, question);
+        found.map_err(|error| {
+            tracing::warn!(target: "kafka", %error, "a question of a client has no answer");
+            // The next question is asked by one that knows nothing of leaders that the brokers may have forgotten.
+            self.consumer = None;
             LookupError::Unavailable
         })
     }
 
-    fn check_partitions(&self) {
-        let (Some(live), Some(consumer)) = (&self.live, &self.consumer) else { return };
+    fn check_partitions(&mut self) {
+        let Some(live) = &self.live else { return };
+        if self.consumer.is_none() {
+            self.consumer = consumer(&self.settings).ok();
+        }
+        let Some(consumer) = &self.consumer else { return };
         let seen = match watermarks::leaders(consumer, &self.settings.kafka.topic) {
             Ok(leaders) => Control::Partitions(leaders.len() as i32),
             // The live consumer would wait for half a minute before it says so.

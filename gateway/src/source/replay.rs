@@ -33,6 +33,8 @@ const BATCH_DELAY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(20);
 /// How often a partition without a leader is asked for again.
 const ABSENT_RETRY: Duration = Duration::from_secs(2);
+/// Questions that may fail before a replay is given up, and its readers get another one.
+const TRIES: usize = 10;
 /// Pause after a question that failed, in which a request can still be withdrawn.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -164,7 +166,9 @@ fn work(place: Place, first: Job) {
     };
     let mut job = Some(first);
     while let Some(current) = job.take() {
-        replay(&consumer, &settings, current);
+        if !replay(&consumer, &settings, current) {
+            break;
+        }
         if let Err(error) = consumer.unassign() {
             tracing::warn!(%error, "a replay's consumer does not let go; it is given back");
             break;
@@ -173,8 +177,8 @@ fn work(place: Place, first: Job) {
     }
 }
 
-/// Serves one job, until nobody reads it any more.
-fn replay(consumer: &BaseConsumer<Events>, settings: &SourceSettings, job: Job) {
+/// Serves one job, until nobody reads it any more; false if the consumer should serve no other one.
+fn replay(consumer: &BaseConsumer<Events>, settings: &SourceSettings, job: Job) -> bool {
     let position = job.request.start.clone();
     let mut replay = Replay {
         consumer,
@@ -185,6 +189,7 @@ fn replay(consumer: &BaseConsumer<Events>, settings: &SourceSettings, job: Job) 
         job,
         steps: Vec::new(),
         bytes: 0,
+        is_stuck: false,
     };
     let ended =
         std::panic::catch_unwind(AssertUnwindSafe(
@@ -195,7 +200,9 @@ fn replay(consumer: &BaseConsumer<Events>, settings: &SourceSettings, job: Job) 
     if ended.is_err() {
         tracing::error!("a replay ended by a panic; its readers get another one");
     }
+    let is_usable = ended.is_ok() && !replay.is_stuck;
     replay.job.end();
+    is_usable
 }
 
 impl Place {
@@ -231,18 +238,23 @@ struct Replay<'w> {
     job: Job,
     steps: Vec<ReplayStep>,
     bytes: usize,
+    /// It could not begin.
+    is_stuck: bool,
 }
 
 impl Replay<'_> {
     /// Goes to the position, or as near to it as retention allows. `None` if the request was withdrawn.
     fn begin(&mut self) -> Option<()> {
-        loop {
+        for _ in 0..TRIES {
             match self.try_begin() {
                 Ok(()) => return Some(()),
                 Err(error) => tracing::debug!(%error, "a replay waits for Kafka"),
             }
             self.pause()?;
         }
+        // Another consumer knows nothing of leaders that the brokers may have forgotten.
+        self.is_stuck = true;
+        None
     }
 
     /// Lets a moment pass; `None` as soon as the request is withdrawn. Credits are only counted, so that shows when all of

@@ -11,6 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Refusals of leaders that are further apart belong to two events.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(5);
+/// A broker that is behind says outdated things for less than this.
+const REFUSAL_LASTS: Duration = Duration::from_secs(5);
+
 /// How the stream stands with Kafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum KafkaState {
@@ -50,6 +55,8 @@ pub struct SourceStatus {
     ready: Latch,
     /// The topic is not the one that was read so far.
     replaced: AtomicBool,
+    /// Since when, and until when, the client library has refused what the brokers say of their leaders.
+    refusing_leaders: Mutex<Option<(Instant, Instant)>>,
 }
 
 #[derive(Debug)]
@@ -98,7 +105,13 @@ impl SourceStatus {
             started: false,
             last_refusal: None,
         };
-        Self { inner: Mutex::new(inner), metrics, ready, replaced: AtomicBool::new(false) }
+        Self {
+            inner: Mutex::new(inner),
+            metrics,
+            ready,
+            replaced: AtomicBool::new(false),
+            refusing_leaders: Mutex::new(None),
+        }
     }
 
     /// The metrics of this stream.
@@ -190,6 +203,26 @@ impl SourceStatus {
     /// The topic was deleted and made again.
     pub(super) fn replaced(&self) {
         self.replaced.store(true, Ordering::Release);
+    }
+
+    /// The client library refuses what a broker says of a leader, because it has heard of a later one.
+    pub(super) fn refused_leader(&self) {
+        let now = Instant::now();
+        let mut refusing = self.refusing_leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        let since =
+            refusing.filter(|(_, until)| now.duration_since(*until) < REFUSAL_PAUSE).map_or(now, |(since, _)| since);
+        *refusing = Some((since, now));
+    }
+
+    /// True if that has gone on for longer than brokers need to agree: then the cluster was put back to an earlier state,
+    /// and the library would wait for ever. It begins to count anew.
+    pub(super) fn take_refusing_leaders(&self) -> bool {
+        let mut refusing = self.refusing_leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_lasting = refusing.is_some_and(|(since, until)| until.duration_since(since) > REFUSAL_LASTS);
+        if is_lasting {
+            *refusing = None;
+        }
+        is_lasting
     }
 
     pub(super) fn is_replaced(&self) -> bool {

@@ -14,6 +14,7 @@ use crate::certificates::{Authority, Issued};
 use crate::ports::free_port;
 
 pub(super) const FILE: &str = "server.properties";
+pub(super) const DATA: &str = "data";
 pub(super) const AUTHORITY: &str = "ca.pem";
 pub(super) const CLIENT_CERTIFICATE: &str = "client.pem";
 pub(super) const CLIENT_KEY: &str = "client-key.pem";
@@ -155,7 +156,7 @@ pub(super) fn render(folder: &Path, ports: Ports, extra: &[(&str, &str)]) -> Str
         ("controller.quorum.voters".into(), format!("{FIRST_NODE}@{controller}")),
         ("listeners".into(), format!("CONTROLLER://{controller},{advertised}")),
         ("advertised.listeners".into(), advertised),
-        ("log.dirs".into(), file("data")),
+        ("log.dirs".into(), file(DATA)),
         ("ssl.keystore.location".into(), file(SERVER_KEYSTORE)),
         ("ssl.truststore.location".into(), file(AUTHORITY)),
         ("super.users".into(), format!("User:ANONYMOUS;User:{}", SUPER_USER.name)),
