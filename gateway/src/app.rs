@@ -127,7 +127,7 @@ impl App {
     /// Serves until `shutdown`, then drains.
     ///
     /// # Errors
-    /// If the admin port fails.
+    /// If the admin port fails, or a thread has died.
     pub async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
         let stop = CancellationToken::new();
         let status = status_of(self.endpoints.clone(), self.readiness.clone());
@@ -150,19 +150,28 @@ impl App {
             tokio::spawn(tls.clone().follow_files(files.unwrap_or_default(), stop.clone()));
         }
         let streams = Streams(self.endpoints.clone().into());
-        let serving = tokio::spawn(serve::serve(self.stream, streams, self.tls, stop.clone()));
+        let mut serving = tokio::spawn(serve::serve(self.stream, streams, self.tls, stop.clone()));
         self.serving.release();
         tracing::info!(stream = %self.stream_address, admin = %self.admin_address, "gateway is listening");
 
-        shutdown.cancelled().await;
+        let endpoints = self.endpoints.clone();
+        let death =
+            futures_util::future::select_all(endpoints.iter().map(|endpoint| Box::pin(endpoint.supervision.death())));
+        let outcome = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            _ = death => Err(io::Error::other("a thread of the gateway has died; the log says which")),
+            _ = &mut serving => Err(io::Error::other("the stream port has died")),
+        };
         self.serving.arm();
         tracing::info!("draining");
         futures_util::future::join_all(self.endpoints.iter().map(|endpoint| endpoint.drain())).await;
         stop.cancel();
         // Both end with `stop`; a panic in them has been reported by the runtime.
-        let _ = serving.await;
+        if !serving.is_finished() {
+            let _ = serving.await;
+        }
         stop_threads(self.endpoints).await;
-        admin.await.unwrap_or(Ok(()))
+        outcome.and(admin.await.unwrap_or(Ok(())))
     }
 }
 

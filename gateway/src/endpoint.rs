@@ -7,9 +7,10 @@ use crate::fanout::budget::Budgets;
 use crate::fanout::shard::ShardSettings;
 use crate::fanout::shard::run::{Admitted, Arrival, Command, ShardHandle};
 use crate::metrics::StreamMetrics;
-use crate::source::{ReplayPool, Source, SourceError, SourceSettings};
+use crate::source::{ReplayPool, Source, SourceError, SourceSettings, SourceStatus};
 use crate::stream::feed::FeedSender;
 use crate::stream::record::StreamContext;
+use crate::supervision::Supervision;
 use headgate_process::Latch;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub struct Endpoint {
     pub source: Source,
     /// What is counted.
     pub metrics: StreamMetrics,
+    /// Whether all threads are alive.
+    pub supervision: Supervision,
     shards: Vec<ShardHandle>,
     draining: AtomicBool,
     /// Makes session names of different processes different.
@@ -85,22 +88,25 @@ impl Endpoint {
             ping_interval: Duration::from_secs(wire.limits.ping_seconds.into()),
         };
         let authenticator = Arc::new(Authenticator::new(&config));
+        let supervision = Supervision::default();
         let shards = (0..shards)
             .map(|number| {
-                let name = format!("shard-{number}");
-                ShardHandle::spawn(&name, shard_settings.clone(), metrics.clone(), authenticator.clone(), |batches| {
+                let alive = supervision.alive(format!("shard-{number}"));
+                ShardHandle::spawn(alive, shard_settings.clone(), metrics.clone(), authenticator.clone(), |batches| {
                     replays.for_shard(batches)
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
         let feeds = shards.iter().map(|shard| shard.feed.clone()).collect();
-        let source = Source::start(&settings, replays, feeds, &metrics, ready)?;
+        let source = Source::start(&settings, replays, feeds, SourceStatus::new(metrics.clone(), ready), &supervision)
+            .inspect_err(|_| supervision.stopping())?;
         Ok(Self {
             authenticator,
             limiter: Limiter::new(config.wire.limits),
             context,
             source,
             metrics,
+            supervision,
             shards,
             draining: AtomicBool::new(false),
             instance: getrandom::u32().unwrap_or_default(),
@@ -138,8 +144,8 @@ impl Endpoint {
     /// Gives a client to the next shard in turn.
     pub async fn join(&self, arrival: Arrival, admitted: Admitted) {
         let principal = admitted.principal.clone();
-        let turn = self.arrivals.fetch_add(1, Ordering::Relaxed) as usize % self.shards.len();
-        let shard = &self.shards[turn];
+        let next = self.arrivals.fetch_add(1, Ordering::Relaxed) as usize % self.shards.len();
+        let shard = &self.shards[next];
         if shard.commands.send(Command::Join(arrival, Box::new(admitted))).await.is_err() {
             tracing::warn!("a client arrived after the last shard had ended; its connection is cut");
         }
@@ -178,10 +184,18 @@ impl Endpoint {
 
     /// Ends source and shards. Blocks until their threads are gone.
     pub fn stop(&self) {
+        self.supervision.stopping();
         for shard in &self.shards {
             shard.stop();
         }
         self.source.stop();
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        // Its threads end with it.
+        self.supervision.stopping();
     }
 }
 

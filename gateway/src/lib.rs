@@ -25,6 +25,7 @@ pub mod request;
 pub mod session;
 pub mod source;
 pub mod stream;
+pub mod supervision;
 
 pub use app::{App, BuildError};
 pub use config::{Config, ConfigError};

@@ -43,5 +43,5 @@ fn prepare(startup: Result<Startup, ArgsError>) -> anyhow::Result<Config> {
 async fn run(config: Config) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signals().context("signals")?;
     let app = App::build(vec![config]).await?;
-    app.run(shutdown).await.context("admin port")
+    app.run(shutdown).await.context("the gateway ended")
 }

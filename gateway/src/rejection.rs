@@ -247,6 +247,11 @@ impl Rejection {
         Self { retry_after_seconds: Some(seconds), ..self }
     }
 
+    /// Seconds after which trying again makes sense, if it does.
+    pub const fn retry_after_seconds(&self) -> Option<u32> {
+        self.retry_after_seconds
+    }
+
     /// What kind of refusal it is.
     pub const fn kind(&self) -> RejectionKind {
         self.kind

@@ -31,6 +31,8 @@ pub struct StreamRequest {
     pub key: Option<String>,
     /// `from=`. A header `Last-Event-ID` is newer and wins: see [`StartPosition::from_last_event_id`].
     pub from: Option<StartPosition>,
+    /// `lastEventId=`: where polyfills of `EventSource` put the header `Last-Event-ID`; newer than `from`.
+    pub last_event_id: Option<StartPosition>,
     /// `format=`.
     pub format: Option<Format>,
     /// `metadata=kafka`: partition, offset, time and key beside the event.

@@ -26,9 +26,8 @@ pub use replay::ReplayPool;
 pub use status::{KafkaState, SourceStatus};
 pub use watermarks::{TopicWatermarks, Watermarks};
 
-use crate::metrics::StreamMetrics;
 use crate::stream::feed::FeedSender;
-use headgate_process::Latch;
+use crate::supervision::Supervision;
 use headgate_wire::config::Kafka;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,12 +95,12 @@ impl Source {
         settings: &SourceSettings,
         replays: ReplayPool,
         feeds: Vec<FeedSender>,
-        metrics: &StreamMetrics,
-        ready: Latch,
+        status: SourceStatus,
+        supervision: &Supervision,
     ) -> Result<Self, SourceError> {
-        let status = Arc::new(SourceStatus::new(metrics.clone(), ready));
-        let (live, live_thread) = live::spawn(settings, feeds, status.clone())?;
-        let lookup = Lookup::spawn(settings, live.clone())?;
+        let status = Arc::new(status);
+        let (live, live_thread) = live::spawn(settings, feeds, status.clone(), supervision.alive("kafka-live"))?;
+        let lookup = Lookup::spawn(settings, live.clone(), supervision)?;
         Ok(Self { status, lookup, replays, live, live_thread: Mutex::new(Some(live_thread)) })
     }
 

@@ -176,6 +176,12 @@ async fn an_allowed_page_may_read_its_event_stream_and_its_refusals() -> Result<
         assert_eq!(answer.header("vary"), "origin", "{answer:?}");
         assert_eq!(answer.header("access-control-allow-credentials"), "", "{answer:?}");
     }
+    let asked = "authorization,baggage,sentry-trace,traceparent,cache-control";
+    let asks = [("origin", SHOP), ("access-control-request-method", "GET"), ("access-control-request-headers", asked)];
+    let preflight = stage.raw().await?.request("OPTIONS", "/orders", &asks).await?;
+    assert_eq!(preflight.header("access-control-allow-headers"), asked);
+    let refusal = stage.raw().await?.get("/orders?x=1", &[("origin", SHOP)]).await?;
+    assert_eq!(refusal.header("access-control-expose-headers"), "retry-after, www-authenticate");
     let foreign = [("origin", "https://evil.test"), ("access-control-request-method", "GET")];
     assert_eq!(stage.raw().await?.request("OPTIONS", "/orders", &foreign).await?.status, 403);
     Ok(())
@@ -204,5 +210,32 @@ async fn a_compression_offer_is_not_negotiated() -> Result<()> {
     client.send_frame(0xc1, b"x").await?;
     assert_eq!(client.closed().await?, (1002, "protocol error".to_owned()));
     assert_eq!(client.frame().await?, Frame::End);
+    Ok(())
+}
+
+/// Load balancers ask the port that they serve.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_health_of_the_stream_port_is_told_to_anybody_and_nothing_else_is() -> Result<()> {
+    let stage = Stage::open().await?;
+    let mut client = stage.raw().await?;
+    let answer = client.get("/healthz", &[]).await?;
+    assert_eq!((answer.status, client.body().await?.as_str()), (200, "ok\n"));
+    assert_eq!(stage.raw().await?.request("HEAD", "/healthz", &[]).await?.status, 200);
+    assert_eq!(stage.raw().await?.request("POST", "/healthz", &[]).await?.status, 404);
+    Ok(())
+}
+
+/// nginx speaks HTTP/1.0 to its upstream unless it is told otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_over_http_1_0_is_refused_with_the_setting_of_the_proxy() -> Result<()> {
+    let stage = Stage::open().await?;
+    let mut client = stage.raw().await?;
+    let head = "GET /orders HTTP/1.0\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    client.send(head.as_bytes()).await?;
+    let answer = client.answer().await?;
+    let body = client.body().await?;
+    assert_eq!(answer.status, 400);
+    assert!(body.contains("proxy_http_version 1.1"), "{body}");
     Ok(())
 }

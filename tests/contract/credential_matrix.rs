@@ -35,13 +35,14 @@ fn expected(cell: Cell) -> u16 {
         Carrier::Subprotocol => !target.is_websocket(),
         _ => false,
     };
+    let anonymous = match (rules.anonymous, target) {
+        (false, _) => 401,
+        // Who needs no credential needs no ticket.
+        (true, Target::Tickets) => 400,
+        (true, _) => granted,
+    };
     if carries_nothing {
-        return match (rules.anonymous, target) {
-            (false, _) => 401,
-            // Who needs no credential needs no ticket.
-            (true, Target::Tickets) => 400,
-            (true, _) => granted,
-        };
+        return anonymous;
     }
     if state == State::Malformed || !is_well_formed(cell) {
         return 400;
@@ -59,7 +60,14 @@ fn expected(cell: Cell) -> u16 {
     }
     match state {
         State::Valid => granted,
-        State::Unentitled if !kind.is_ticket() => 403,
+        // A stranger with good credentials is never worse off than one without (W8).
+        State::Unentitled if !kind.is_ticket() => {
+            if rules.anonymous {
+                anonymous
+            } else {
+                403
+            }
+        }
         _ => 401,
     }
 }

@@ -26,9 +26,19 @@ impl Events {
         let answer = raw.get(target, &[&[("accept", "text/event-stream")], headers].concat()).await?;
         ensure!(answer.status == 200, "{answer:?}");
         assert_eq!(answer.header("content-type"), "text/event-stream");
-        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("cache-control"), "no-store, no-transform");
         assert_eq!(answer.header("x-accel-buffering"), "no");
         Ok(Self { raw, text: String::new() })
+    }
+
+    /// Events have no name, everything else has.
+    async fn first_event(&mut self) -> Result<Block> {
+        loop {
+            let block = self.block().await?;
+            if block.name.is_empty() && !block.data.is_empty() {
+                return Ok(block);
+            }
+        }
     }
 
     async fn block(&mut self) -> Result<Block> {
@@ -123,5 +133,49 @@ async fn the_page_is_served_to_browsers_with_a_policy_that_lets_it_connect_to_it
     assert!(policy.contains("default-src 'none'") && policy.contains("connect-src 'self'"), "{policy}");
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     assert!(client.body().await?.contains("</html>"));
+    Ok(())
+}
+
+/// Polyfills of `EventSource` put the id into the query, and one that has seen nothing yet sends an empty one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_event_id_counts_wherever_it_stands_and_an_empty_one_is_none() -> Result<()> {
+    let stage = Stage::open().await?;
+    stage.produce_events("a", 0..3).await?;
+    let mut events = Events::open(&stage, "/orders?from=earliest", &[]).await?;
+    let id = events.first_event().await?.id;
+    let after = |id: &str| format!("/orders?from=earliest&lastEventId={id}");
+    let cases = [
+        (after(&id), vec![], "1"),
+        (after(""), vec![], "0"),
+        ("/orders?from=earliest".to_owned(), vec![("last-event-id", "")], "0"),
+        ("/orders?from=earliest".to_owned(), vec![("last-event-id", id.as_str())], "1"),
+    ];
+    for (target, headers, first) in cases {
+        let mut events = Events::open(&stage, &target, &headers).await?;
+        let block = events.first_event().await?;
+        assert!(block.data.contains(&format!(r#""id":"{first}""#)), "{target} {headers:?}: {}", block.data);
+    }
+    Ok(())
+}
+
+/// Any status but 200 ends an `EventSource` for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_source_of_a_page_that_is_refused_for_a_while_is_told_when_to_come_back() -> Result<()> {
+    let stage = Stage::with(|config| config.limits.max_connections = 1).await?;
+    let _only = stage.raw().await?.open("/orders", &[]).await?;
+    let accept = ("accept", "text/event-stream");
+    let mut page = stage.raw().await?;
+    let answer = page.get("/orders", &[accept, ("sec-fetch-mode", "cors")]).await?;
+    assert_eq!((answer.status, answer.header("content-type").as_str()), (200, "text/event-stream"));
+    let body = page.body().await?;
+    let retry_ms: u32 = body.lines().find_map(|line| line.strip_prefix("retry: ")).context("no retry")?.parse()?;
+    assert!((10_000..=15_000).contains(&retry_ms), "{body}");
+    assert!(body.contains("event: refused") && body.contains("GatewayFull"), "{body}");
+    // Programs read statuses, and what cannot become better is final.
+    let program = [accept, ("sec-fetch-mode", "cors"), ("authorization", "Bearer x")];
+    for headers in [&[accept][..], &program] {
+        assert_eq!(stage.raw().await?.get("/orders", headers).await?.status, 503, "{headers:?}");
+    }
+    assert_eq!(stage.raw().await?.get("/nobody", &[accept, ("sec-fetch-mode", "cors")]).await?.status, 404);
     Ok(())
 }

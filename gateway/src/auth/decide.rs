@@ -72,6 +72,8 @@ impl Authenticator {
         };
         match (&principal, attempt.needs) {
             (_, needs) if principal.may(needs) => Ok(principal),
+            // Who may do less than somebody without credentials is treated as one.
+            (_, Permission::Read) if self.policy.load().anonymous => Ok(Principal::Anonymous),
             (Principal::Anonymous, _) if self.mode != AuthMode::None => Err(self.unauthorized()),
             (_, Permission::Read) => {
                 Err(Rejection::forbidden("your key has no Read permission; ask for one that does"))
@@ -111,6 +113,8 @@ impl Authenticator {
                 let message = "tokens cannot be checked at the moment: the provider does not answer; try again";
                 return Err(Rejection::new(RejectionKind::Unavailable, message));
             }
+            // A stranger, but a real one.
+            TokenError::Claims if self.policy.load().anonymous => return Ok(Principal::Anonymous),
             TokenError::Claims => {
                 return Err(Rejection::forbidden("your token does not have the claims that this stream asks for"));
             }

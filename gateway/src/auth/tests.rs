@@ -82,6 +82,8 @@ fn each_mode_admits_exactly_whom_it_should() {
         (MIXED, none.clone(), Read, Ok("anonymous")),
         (MIXED, none.clone(), Publish, Err(401)),
         (MIXED, bearer(SECRET), Read, Ok("reader")),
+        (MIXED, bearer("writer key"), Read, Ok("anonymous")),
+        (MIXED, bearer("writer key"), Publish, Ok("writer")),
         (MIXED, bearer("wrong"), Read, Err(401)),
         (MIXED, bearer("a.b.c"), Read, Err(401)),
         (OPEN, none.clone(), Read, Ok("anonymous")),

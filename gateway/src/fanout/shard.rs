@@ -44,6 +44,7 @@ use crate::stream::position::Position;
 use crate::stream::record::StreamContext;
 use crate::stream::replay::Replays;
 use client::Client;
+use headgate_wire::CloseReason;
 use headgate_wire::config::SlowClient;
 use slab::Slab;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -199,6 +200,20 @@ impl<S: ClientSocket> Shard<S> {
     /// A future that ends when a blocked client's socket takes bytes again.
     pub fn writable(&self, id: ClientId) -> Option<socket::Writable> {
         self.clients.get(id.index).filter(|client| client.id == id).map(|client| client.socket.writable())
+    }
+
+    /// Says to every client that can be told at once that something failed: whatever state a panic has left, a client that
+    /// is between two frames can be sent another one.
+    fn tell_of_death(&mut self) {
+        for (_, client) in &mut self.clients {
+            if client.is_between_frames() && client.outbox.is_empty() {
+                let encoding = self.views.get(client.view).map(|view| view.spec.encoding);
+                let frame = encoding.map(|encoding| self.encoder.close(CloseReason::Internal, encoding));
+                // Who takes nothing now is cut, and comes back with its cursor all the same.
+                let _ = client.socket.try_write(frame.unwrap_or_default());
+                client.close_reason = Some(CloseReason::Internal);
+            }
+        }
     }
 
     /// Ends every connection, whatever is still unsent.

@@ -100,13 +100,14 @@ fn end_of_token(principal: &Principal) -> Option<(Timestamp, CloseReason)> {
 /// Where to begin: the query, or else the header that browsers send by themselves when they reconnect.
 fn start_position(asked: &StreamRequest, request: &Request<()>) -> Result<Option<StartPosition>, Rejection> {
     // A reconnecting EventSource repeats its URL, so what it has seen since counts more than what it asked for first.
-    match request.headers().get(LAST_EVENT_ID) {
+    let header = match request.headers().get(LAST_EVENT_ID) {
         Some(id) => {
             let id = id.to_str().map_err(|_| Rejection::bad_request("the header Last-Event-ID is not text"))?;
-            Ok(Some(StartPosition::from_last_event_id(id)?))
+            StartPosition::from_last_event_id(id)?
         }
-        None => Ok(asked.from.clone()),
-    }
+        None => None,
+    };
+    Ok(header.or_else(|| asked.last_event_id.clone()).or_else(|| asked.from.clone()))
 }
 
 fn encoding(asked: &StreamRequest, wanted: &Wanted, default: Format) -> Result<Encoding, Rejection> {

@@ -48,7 +48,7 @@ pub(super) async fn stream(
     let mut response = Response::new(Body::from_stream(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Its end is the end of the connection, whose bound on flushing would meet the next request otherwise.
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

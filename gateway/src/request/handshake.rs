@@ -48,6 +48,12 @@ pub enum HandshakeError {
          a proxy in between probably removes them and must be told to pass them on"
     )]
     UpgradeRemoved,
+    /// HTTP/1.0 has no upgrade (RFC 6455 section 4.2.1, item 1).
+    #[error(
+        "a WebSocket needs HTTP/1.1, and this request came as HTTP/1.0: a proxy in between must be told to use 1.1 \
+         (nginx: proxy_http_version 1.1)"
+    )]
+    OldHttp,
     /// `Sec-WebSocket-Version` is not 13.
     #[error("Sec-WebSocket-Version must be 13")]
     Version,
@@ -79,7 +85,7 @@ impl HandshakeError {
             Self::Version => RejectionKind::UpgradeRequired,
             Self::BearerRepeated => RejectionKind::MoreThanOneCredential,
             Self::BearerMalformed | Self::BearerAlone => RejectionKind::MalformedCredentials,
-            Self::UpgradeRemoved | Self::Key | Self::SubprotocolList | Self::SubprotocolRepeated => {
+            Self::UpgradeRemoved | Self::OldHttp | Self::Key | Self::SubprotocolList | Self::SubprotocolRepeated => {
                 RejectionKind::BadRequest
             }
         }

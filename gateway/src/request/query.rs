@@ -16,8 +16,8 @@ pub(super) const FILTER_PREFIX: &str = "filter.";
 /// A member of every event that is no attribute (CloudEvents 1.0): nothing that compares it could ever match.
 const DATA: &str = "data";
 /// Parameters that may be given once each.
-pub(super) const PARAMETERS: [&str; 10] =
-    ["from", "format", "metadata", "key", "type", "token", "username", "api_key", "ticket", "group_id"];
+pub(super) const PARAMETERS: [&str; 11] =
+    ["from", "lastEventId", "format", "metadata", "key", "type", "token", "username", "api_key", "ticket", "group_id"];
 /// Those of them that carry a credential.
 pub(super) const CREDENTIALS: [&str; 4] = ["token", "username", "api_key", "ticket"];
 /// How similar a name must be to be suggested (Jaro-Winkler, 0 to 1).
@@ -61,6 +61,9 @@ pub(super) fn credentials(query: &str) -> Result<QueryCredentials, RequestError>
 fn take(request: &mut StreamRequest, name: &'static str, raw: &str) -> Result<(), RequestError> {
     match name {
         "from" => request.from = Some(StartPosition::parse(&value(name, raw)?)?),
+        // An event source that has not seen an event yet knows none.
+        "lastEventId" if raw.is_empty() => {}
+        "lastEventId" => request.last_event_id = StartPosition::from_last_event_id(&value(name, raw)?)?,
         "format" => request.format = Some(format(&value(name, raw)?)?),
         "metadata" if value(name, raw)? == "kafka" => request.kafka_metadata = true,
         "metadata" => return Err(RequestError::BadValue { name, expected: "kafka, or left out" }),

@@ -48,10 +48,14 @@ impl StartPosition {
         if time < Timestamp::UNIX_EPOCH { Self::Earliest } else { Self::Time(time) }
     }
 
-    /// Reads the header `Last-Event-ID` (HTML Living Standard section 9.2.4): a browser sends it when it reconnects, with
-    /// the first target unchanged, so it wins over `from=`.
-    pub fn from_last_event_id(text: &str) -> Result<Self, RequestError> {
-        text.parse().map(Self::Cursor).map_err(|_| RequestError::LastEventId)
+    /// Reads `Last-Event-ID` (HTML Living Standard section 9.2.4), a header that a browser sends when it reconnects, with the
+    /// first target unchanged, so it wins over `from=`. Polyfills put it into the query. An empty one is none: no event has
+    /// arrived yet.
+    pub fn from_last_event_id(text: &str) -> Result<Option<Self>, RequestError> {
+        match text.trim_ascii() {
+            "" => Ok(None),
+            text => text.parse().map(|cursor| Some(Self::Cursor(cursor))).map_err(|_| RequestError::LastEventId),
+        }
     }
 }
 

@@ -94,11 +94,18 @@ fn a_position_that_is_none_is_refused_with_the_forms_that_exist() {
 }
 
 #[test]
-fn last_event_id_is_a_cursor_and_nothing_else() {
+fn last_event_id_is_a_cursor_or_nothing_wherever_it_stands() {
     let cursor = Cursor { next: vec![7], ..Cursor::default() };
-    assert_eq!(StartPosition::from_last_event_id(&cursor.to_string()), Ok(StartPosition::Cursor(cursor)));
-    for other in ["", "latest", "17", "-5"] {
+    let expected = Some(StartPosition::Cursor(cursor.clone()));
+    assert_eq!(StartPosition::from_last_event_id(&cursor.to_string()), Ok(expected.clone()));
+    assert_eq!(query(&format!("from=earliest&lastEventId={cursor}")).unwrap().last_event_id, expected);
+    for none in ["", " ", "\t"] {
+        assert_eq!(StartPosition::from_last_event_id(none), Ok(None), "{none:?}");
+    }
+    assert_eq!(query("lastEventId=").unwrap().last_event_id, None);
+    for other in ["latest", "17", "-5"] {
         assert_eq!(StartPosition::from_last_event_id(other), Err(RequestError::LastEventId), "{other}");
+        assert_eq!(query(&format!("lastEventId={other}")).unwrap_err(), RequestError::LastEventId, "{other}");
     }
 }
 

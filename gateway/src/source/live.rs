@@ -13,6 +13,7 @@ use crate::stream::entry::Entry;
 use crate::stream::entry::Gap;
 use crate::stream::feed::{Feed, FeedSender};
 use crate::stream::position::Position;
+use crate::supervision::Alive;
 use headgate_wire::message::GapReason;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -66,6 +67,7 @@ pub(super) fn spawn(
     settings: &SourceSettings,
     feeds: Vec<FeedSender>,
     status: Arc<SourceStatus>,
+    alive: Alive,
 ) -> Result<(SyncSender<Control>, JoinHandle<()>), SourceError> {
     let (sender, control) = sync_channel(CONTROL_CAPACITY);
     let live = Live {
@@ -82,7 +84,10 @@ pub(super) fn spawn(
         next_look: Instant::now(),
         began_ms: 0,
     };
-    let thread = std::thread::Builder::new().name("kafka-live".to_owned()).spawn(move || live.run())?;
+    let thread = std::thread::Builder::new().name("kafka-live".to_owned()).spawn(move || {
+        let _alive = alive;
+        live.run();
+    })?;
     Ok((sender, thread))
 }
 

@@ -12,6 +12,7 @@ use super::watermarks::{self, TopicWatermarks, Watermarks};
 use super::{SourceError, SourceSettings, evidence, last_records};
 use crate::stream::continuity::Evidence;
 use crate::stream::position::Position;
+use crate::supervision::{Alive, Supervision};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaErrorCode;
@@ -70,10 +71,14 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    pub(super) fn spawn(settings: &SourceSettings, live: SyncSender<Control>) -> Result<Self, SourceError> {
+    pub(super) fn spawn(
+        settings: &SourceSettings,
+        live: SyncSender<Control>,
+        supervision: &Supervision,
+    ) -> Result<Self, SourceError> {
         Ok(Self {
-            offsets: LookupThread::spawn("kafka-lookup", settings, Some(live))?,
-            records: LookupThread::spawn("kafka-last", settings, None)?,
+            offsets: LookupThread::spawn(supervision.alive("kafka-lookup"), settings, Some(live))?,
+            records: LookupThread::spawn(supervision.alive("kafka-last"), settings, None)?,
         })
     }
 
@@ -141,7 +146,7 @@ struct LookupThread {
 impl LookupThread {
     /// Starts a thread, which ends when its last sender is gone.
     fn spawn(
-        name: &str,
+        alive: Alive,
         settings: &SourceSettings,
         live: Option<SyncSender<Control>>,
     ) -> Result<SyncSender<(Question, Reply)>, SourceError> {
@@ -149,7 +154,10 @@ impl LookupThread {
         // The thread that looks for new partitions always needs it.
         let consumer = live.is_some().then(|| consumer(settings)).transpose()?;
         let thread = Self { settings: settings.clone(), consumer, asked, live };
-        std::thread::Builder::new().name(name.to_owned()).spawn(move || thread.run())?;
+        std::thread::Builder::new().name(alive.name().to_owned()).spawn(move || {
+            let _alive = alive;
+            thread.run();
+        })?;
         Ok(questions)
     }
 

@@ -15,6 +15,7 @@ use crate::metrics::StreamMetrics;
 use crate::session::{Dialect, Millis, SessionSettings};
 use crate::stream::feed::{self, Beginning, Feed, FeedReceiver, FeedSender, Next};
 use crate::stream::replay::{ReplayBatch, Replays};
+use crate::supervision::Alive;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -135,7 +136,7 @@ impl ShardHandle {
     /// # Errors
     /// If the operating system gives no thread or no event queue.
     pub fn spawn(
-        name: &str,
+        alive: Alive,
         settings: ShardSettings,
         metrics: StreamMetrics,
         authenticator: Arc<Authenticator>,
@@ -172,8 +173,10 @@ impl ShardHandle {
             draining: false,
             stopped: false,
         };
-        let thread =
-            std::thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(running.run()))?;
+        let thread = std::thread::Builder::new().name(alive.name().to_owned()).spawn(move || {
+            let _alive = alive;
+            runtime.block_on(running.run());
+        })?;
         Ok(Self { commands: command_sender, feed: feed_sender, clients, thread: Mutex::new(Some(thread)) })
     }
 
@@ -215,6 +218,16 @@ struct Running {
     stopped: bool,
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shard.tell_of_death();
+        }
+        self.shard.cut_all();
+        self.report_count();
+    }
+}
+
 impl Running {
     async fn run(mut self) {
         while !self.stopped {
@@ -230,8 +243,6 @@ impl Running {
                 self.wait().await;
             }
         }
-        self.shard.cut_all();
-        self.report_count();
     }
 
     fn take_time(&mut self) {

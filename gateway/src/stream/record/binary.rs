@@ -1,12 +1,13 @@
 //! CloudEvents in binary mode: attributes in `ce_` headers (CloudEvents Kafka binding, section 3.2).
 //!
-//! Header names are compared without case. Names that no attribute may have are passed on all the same, in lower case;
-//! only `data`, which would collide with the data, is not.
+//! Header names are compared without case. What strict readers would refuse the whole event for is left out: attributes
+//! whose names are not letters and digits (CloudEvents 1.0, "Naming Conventions"), and a time that is not RFC 3339.
 
 use super::attributes::{Attributes, HeaderValues};
 use super::classify::{NOT_UTF8, TOO_MANY_ATTRIBUTES, complete};
 use super::{Body, Data, Header, MAX_ATTRIBUTES, media_type};
 use bytes::Bytes;
+use jiff::Timestamp;
 
 const PREFIX: &str = "ce_";
 
@@ -20,7 +21,11 @@ pub(super) fn attributes(headers: &[Header], content_type: Option<&str>) -> Resu
     let mut values = HeaderValues::default();
     for header in headers {
         let (Some(name), Some(value)) = (attribute_name(header), header.value.as_deref()) else { continue };
-        values.set(name, std::str::from_utf8(value).map_err(|_| NOT_UTF8)?);
+        let value = std::str::from_utf8(value).map_err(|_| NOT_UTF8)?;
+        if name.eq_ignore_ascii_case("time") && value.parse::<Timestamp>().is_err() {
+            continue;
+        }
+        values.set(name, value);
         if values.len() > MAX_ATTRIBUTES {
             return Err(TOO_MANY_ATTRIBUTES);
         }
@@ -63,6 +68,6 @@ pub(super) fn declared_data(content_type: &str, body: &Body) -> Data {
 
 fn attribute_name(header: &Header) -> Option<&str> {
     let (prefix, name) = header.name.split_at_checked(PREFIX.len())?;
-    let collides = name.is_empty() || name.eq_ignore_ascii_case("data") || name.eq_ignore_ascii_case("data_base64");
-    (prefix.eq_ignore_ascii_case(PREFIX) && !collides).then_some(name)
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (prefix.eq_ignore_ascii_case(PREFIX) && is_name && !name.eq_ignore_ascii_case("data")).then_some(name)
 }

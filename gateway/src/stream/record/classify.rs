@@ -42,7 +42,9 @@ pub(super) fn classify(parts: &RecordParts) -> (Body, Content) {
         },
         _ if binary::is_event(&parts.headers) => match binary::attributes(&parts.headers, content_type) {
             Ok(attributes) => {
-                let data = binary::data(content_type, &body, parts.value.as_ref());
+                // Producers that set the attribute often leave the header out.
+                let declared = attributes.string("datacontenttype").filter(|declared| !declared.is_empty());
+                let data = binary::data(declared.as_deref(), &body, parts.value.as_ref());
                 Content::Binary { attributes, data }
             }
             Err(reason) => Content::Undecodable(reason),
@@ -172,6 +174,50 @@ mod tests {
         assert_eq!(data, Data::Json);
         assert_eq!(attributes.get("id").as_deref(), Some("1"));
         assert!(!attributes.contains("data"));
+    }
+
+    #[test]
+    fn the_content_type_of_a_binary_event_counts_from_the_header_and_from_the_attribute() {
+        let event = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_source", "/s"), ("ce_type", "t")];
+        let data_as = |carrier: &str, content_type: &str, value: &str| {
+            let headers: Vec<_> = event.into_iter().chain([(carrier, content_type)]).collect();
+            match content(&headers, Some(value)) {
+                Content::Binary { data, attributes } => {
+                    assert_eq!(attributes.get("datacontenttype").as_deref(), Some(content_type));
+                    data
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        for carrier in ["content-type", "ce_datacontenttype", "CE_DataContentType"] {
+            assert_eq!(data_as(carrier, "text/plain", "42"), Data::Text, "{carrier}");
+            assert_eq!(data_as(carrier, "application/xml", "123"), Data::Text, "{carrier}");
+            assert_eq!(data_as(carrier, "application/octet-stream", r#"{"a":1}"#), Data::Base64, "{carrier}");
+            assert_eq!(data_as(carrier, "application/json", "oops"), Data::Base64, "{carrier}");
+            assert_eq!(data_as(carrier, "application/json", ""), Data::Absent, "{carrier}");
+            assert_eq!(data_as(carrier, "application/json", "[1]"), Data::Json, "{carrier}");
+        }
+    }
+
+    #[test]
+    fn what_strict_readers_would_refuse_an_event_for_is_left_out_of_it() {
+        let headers = [
+            ("ce_specversion", "1.0"),
+            ("ce_id", "1"),
+            ("ce_source", "/s"),
+            ("ce_type", "t"),
+            ("ce_time", "2023-01-19T22:30:24.860213GMT"),
+            ("ce_event_source", "x"),
+            ("ce_my-ext", "y"),
+            ("ce_entityType", "z"),
+        ];
+        let Content::Binary { attributes, .. } = content(&headers, Some("1")) else { panic!("not binary") };
+        let names: Vec<_> = attributes.verbatim().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(names, ["specversion", "id", "source", "type", "entitytype"]);
+        let right = [("ce_time", "2023-01-19T22:30:24.860213Z")];
+        let headers: Vec<_> = headers[..4].iter().copied().chain(right).collect();
+        let Content::Binary { attributes, .. } = content(&headers, Some("1")) else { panic!("not binary") };
+        assert!(attributes.contains("time"));
     }
 
     #[test]
