@@ -40,7 +40,7 @@ use crate::stream::replay::Replays;
 use client::Client;
 use headgate_wire::config::SlowClient;
 use slab::Slab;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ pub struct Shard<S> {
     renewals: Vec<Renewal>,
     replays: replays::ReplayTable,
     /// Clients that have not met the live stream yet.
-    catching_up: HashSet<usize>,
+    catching_up: BTreeSet<usize>,
     next_serial: u64,
     now: Millis,
     next_ping: Millis,
@@ -132,7 +132,7 @@ impl<S: ClientSocket> Shard<S> {
             newly_blocked: Vec::new(),
             renewals: Vec::new(),
             replays: replays::ReplayTable::new(replays),
-            catching_up: HashSet::new(),
+            catching_up: BTreeSet::new(),
             next_serial: 1,
             now: Millis(0),
             next_ping,

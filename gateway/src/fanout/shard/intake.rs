@@ -8,6 +8,7 @@ use crate::stream::entry::Entry;
 use crate::stream::entry::Gap;
 use crate::stream::feed::Feed;
 use crate::stream::position::Position;
+use headgate_wire::message::GapReason;
 
 impl<S: ClientSocket> Shard<S> {
     /// Takes what the live source yields.
@@ -104,6 +105,10 @@ impl<S: ClientSocket> Shard<S> {
             client.outbox.extend_from_slice(frame);
         }
         for gap in gaps {
+            if gap.reason != GapReason::TopicReset && catch_up.position.next(gap.partition) >= gap.to {
+                // Its replay had read further than the live stream.
+                continue;
+            }
             // What it still lacks of other partitions is in Kafka.
             let gap = Gap { from: catch_up.position.next(gap.partition), ..*gap };
             catch_up.position.set(gap.partition, gap.to);

@@ -97,12 +97,13 @@ impl<S: ClientSocket> Shard<S> {
     }
 }
 
-/// The gaps between what a client had and where it goes on.
+/// The gaps between what a client had and where it goes on. Where that is further back, the topic began again meanwhile.
 fn skipped<S>(client: &mut Client<S>, after: &Position) -> Vec<Gap> {
-    let Some(from) = client.skipped_from.take() else { return Vec::new() };
-    after
-        .iter()
-        .filter(|(partition, next)| *next > from.next(*partition))
-        .map(|(partition, next)| Gap { partition, from: from.next(partition), to: next, reason: GapReason::SlowClient })
-        .collect()
+    let Some(before) = client.skipped_from.take() else { return Vec::new() };
+    let gap = |(partition, to): (i32, i64)| {
+        let from = before.next(partition);
+        let reason = if to < from { GapReason::TopicReset } else { GapReason::SlowClient };
+        (from != to).then_some(Gap { partition, from, to, reason })
+    };
+    after.iter().filter_map(gap).collect()
 }

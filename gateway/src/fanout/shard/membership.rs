@@ -236,6 +236,8 @@ impl<S: ClientSocket> Shard<S> {
         let Some(client) = self.clients.get_mut(index).filter(|client| !client.is_closing()) else { return };
         let view = &self.views[client.view];
         client.leave_log(&view.log);
+        // Nothing may follow the close frame, not even what it missed.
+        client.skipped_from = None;
         let encoding = view.spec.encoding;
         let linger = linger && encoding.envelope != Envelope::ServerSentEvents;
         let last = if echo.is_empty() { self.encoder.close(reason, encoding) } else { echo };

@@ -6,7 +6,7 @@
 use crate::session::Millis;
 use crate::stream::position::Position;
 use crate::stream::replay::{ReplayBatch, ReplayRequest, Replays};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::SyncSender;
 
 /// Batches that a replay may send before one was used up.
@@ -24,7 +24,7 @@ pub(super) struct Replay {
     /// Number of the first batch in `batches`.
     first: u64,
     /// Reader and the number of the batch that it reads next.
-    readers: HashMap<usize, u64>,
+    readers: BTreeMap<usize, u64>,
 }
 
 impl Replay {
@@ -69,7 +69,7 @@ impl Replay {
 #[derive(Debug)]
 pub(super) struct ReplayTable {
     source: Box<dyn Replays>,
-    running: HashMap<u64, Replay>,
+    running: BTreeMap<u64, Replay>,
     pub waiting: Vec<usize>,
     /// When the newest replay was started.
     pub last_start: Option<Millis>,
@@ -78,7 +78,7 @@ pub(super) struct ReplayTable {
 
 impl ReplayTable {
     pub fn new(source: Box<dyn Replays>) -> Self {
-        Self { source, running: HashMap::new(), waiting: Vec::new(), last_start: None, next_id: 1 }
+        Self { source, running: BTreeMap::new(), waiting: Vec::new(), last_start: None, next_id: 1 }
     }
 
     pub fn get(&self, id: u64) -> Option<&Replay> {
