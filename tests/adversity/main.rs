@@ -4,6 +4,9 @@
 //! Each test has the machine for itself ([`stage::alone`]), because each of them measures times or memory. What an attack
 //! does in seconds here it does for as long as `HEADGATE_ADVERSITY_SECONDS` says where that is set.
 
+mod filters;
+mod handshakes;
+mod leaderless;
 mod outbox;
 mod probe;
 mod process;
