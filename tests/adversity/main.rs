@@ -4,11 +4,18 @@
 //! Each test has the machine for itself ([`stage::alone`]), because each of them measures times or memory. What an attack
 //! does in seconds here it does for as long as `HEADGATE_ADVERSITY_SECONDS` says where that is set.
 
+mod big_records;
 mod filters;
+mod floods;
 mod handshakes;
 mod leaderless;
 mod outbox;
+#[cfg(feature = "pods")]
+mod pod;
 mod probe;
 mod process;
+#[path = "../stream/producer.rs"]
+mod producer;
 mod replays;
 mod stage;
+mod transactions;

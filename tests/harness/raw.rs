@@ -96,6 +96,14 @@ impl Raw {
         Ok(Self::over(socket.connect(address).await?, address))
     }
 
+    /// Both: from another address, with a kernel that takes little.
+    pub async fn connect_small_from(source: IpAddr, address: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(SMALL_BUFFER)?;
+        socket.bind((source, 0).into())?;
+        Ok(Self::over(socket.connect(address).await?, address))
+    }
+
     /// Sends bytes.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<()> {
         Ok(tokio::time::timeout(DEADLINE, self.stream.write_all(bytes))
