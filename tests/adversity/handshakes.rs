@@ -26,7 +26,12 @@ const IDLE: usize = 4400;
 const FILES: u64 = 10_000;
 
 async fn comes_in(gateway: SocketAddr) -> Result<Raw> {
-    let come = async { Raw::connect_from(OTHER, gateway).await?.open("/orders", &[HEADGATE]).await };
+    let come = async {
+        let mut client = Raw::connect_from(OTHER, gateway).await?;
+        let answer = client.upgrade("/orders", &[HEADGATE]).await?;
+        ensure!(answer.status == 101, "refused with {}", answer.status);
+        Ok(client)
+    };
     timeout(IN_WITHIN, come).await.with_context(|| format!("not in after {IN_WITHIN:?}"))?
 }
 

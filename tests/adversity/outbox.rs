@@ -71,7 +71,7 @@ async fn attack(message: impl Fn(usize) -> Vec<u8> + Send + Copy + 'static, clos
     let allowed = CLIENTS * BYTES_PER_CLIENT + SLACK_BYTES;
     let mut rounds = interval(Duration::from_millis(250));
     let begin = tokio::time::Instant::now();
-    while begin.elapsed() < attack_time(12) {
+    while begin.elapsed() < attack_time(if closed { 8 } else { 5 }) {
         rounds.tick().await;
         let grown = growth(&gateway, before)?;
         ensure!(

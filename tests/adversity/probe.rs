@@ -14,8 +14,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// Time between two records of a probe.
 const EVERY: Duration = Duration::from_millis(20);
-/// Records that a measurement takes: four seconds.
-const SAMPLES: usize = 200;
+/// Records that a measurement takes: three seconds.
+const SAMPLES: usize = 150;
 /// How long a measurement may take; it takes longer than its records if they come late or not at all.
 const MEASUREMENT: Duration = Duration::from_secs(15);
 /// What precedes the time at which a record was produced.

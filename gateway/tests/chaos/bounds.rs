@@ -42,7 +42,8 @@ impl Bounds {
             client.got_on_at = now;
         } else if self.progress {
             let waited_ms = now - client.got_on_at;
-            assert!(waited_ms <= GETS_ON_WITHIN_MS, "{:?}: got nothing in {waited_ms} ms", client.habit);
+            let story = || format!("got nothing in {waited_ms} ms up to {standing:?}: {}", client.story());
+            assert!(waited_ms <= GETS_ON_WITHIN_MS, "{}", story());
         }
     }
 

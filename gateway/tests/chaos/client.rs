@@ -255,6 +255,12 @@ impl TestClient {
         self.cursor = (!self.topic_was_reset).then_some(position);
     }
 
+    /// For whoever looks into a failure.
+    pub fn story(&self) -> String {
+        let Self { reads, habit, covered, filtered, mixed, trail, .. } = self;
+        format!("{reads:?}, {habit:?}, filtered {filtered}, changed {mixed}, at {covered:?}, last {trail:#?}")
+    }
+
     /// Whether everything up to `end` was seen, told to be missing, or not wanted.
     pub fn has(&self, end: &Position) -> bool {
         let filtered = self.filtered || self.mixed;
