@@ -4,6 +4,7 @@
 //! created by themselves. One broker per test process is enough for all tests that do not stop it: [`RealKafka::shared`].
 
 mod acl;
+mod cluster;
 mod java;
 mod properties;
 mod records;
@@ -25,11 +26,11 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 pub use self::acl::Operation;
+pub use self::cluster::KafkaCluster;
 use self::java::Java;
 use self::properties::Ports;
 pub use self::properties::{Listener, Mechanism, STRANGER, SUPER_USER, User};
-pub(crate) use self::records::{Producer, produce_many, producer};
-pub use self::records::{Received, Record, read_as};
+pub use self::records::{Producer, Received, Record, produce_many, producer, read_as};
 pub use self::topics::Group;
 use crate::folders;
 use crate::spawn::Guarded;

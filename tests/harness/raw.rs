@@ -3,10 +3,10 @@
 //! Its frame reader is strict (RFC 6455 section 5): a torn, masked, compressed or fragmented frame is an error.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -89,6 +89,21 @@ impl Raw {
         Self { stream: Box::new(stream), host: address.to_string(), received: BytesMut::new() }
     }
 
+    /// A connection from another address of this machine, all of 127.0.0.0/8 on Linux.
+    pub async fn connect_from(source: IpAddr, address: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((source, 0).into())?;
+        Ok(Self::over(socket.connect(address).await?, address))
+    }
+
+    /// Both: from another address, with a kernel that takes little.
+    pub async fn connect_small_from(source: IpAddr, address: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(SMALL_BUFFER)?;
+        socket.bind((source, 0).into())?;
+        Ok(Self::over(socket.connect(address).await?, address))
+    }
+
     /// Sends bytes.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<()> {
         Ok(tokio::time::timeout(DEADLINE, self.stream.write_all(bytes))
@@ -169,6 +184,18 @@ impl Raw {
     pub async fn fill(&mut self) -> Result<bool> {
         let read = tokio::time::timeout(DEADLINE, self.stream.read_buf(&mut self.received)).await;
         Ok(read.context("nothing came in time")?.unwrap_or(0) > 0)
+    }
+
+    /// Reads once, at most so many bytes, and forgets them; 0 at the end of the connection. May be cancelled.
+    pub async fn skim(&mut self, most: usize) -> usize {
+        let forgotten = self.received.len().min(most);
+        if forgotten > 0 {
+            self.received.advance(forgotten);
+            return forgotten;
+        }
+        let read = self.stream.read_buf(&mut (&mut self.received).limit(most)).await.unwrap_or(0);
+        self.received.clear();
+        read
     }
 
     /// Bytes that came and were not taken.

@@ -112,8 +112,14 @@ impl Log {
         self.append(frame, Mark { end: 0, partition: -1, next: 0, seen: Seen::default() }, now);
     }
 
-    /// Says that the stream begins again elsewhere: within a segment, positions only advance.
+    /// Lets the next frame start a segment, and so a position, of its own.
     pub fn seal(&mut self) {
+        self.sealed = true;
+    }
+
+    /// Says that the stream begins again elsewhere: within a segment, positions only advance. Frames that tell of it come
+    /// before, in a segment of their own: a reader of them still stands where the stream was.
+    pub fn begin_again(&mut self) {
         self.sealed = true;
         self.beginnings += 1;
     }
@@ -296,7 +302,9 @@ mod tests {
     fn a_reader_behind_a_seal_is_where_the_stream_began_again() {
         let mut log = log_of(&[10, 20, 30]);
         log.seal();
-        log.append_notice(&[9; 5], &Position::new(vec![0]));
+        log.append_notice(&[9; 5], &Position::new(vec![3]));
+        assert_eq!((log.position_at(60).map(|p| p.next(0)), log.beginnings_at(60)), (Some(3), 0));
+        log.begin_again();
         let again = log.head();
         log.append_step(&[9; 5], &step(0), &Position::new(vec![0]));
         log.append_step(&[9; 5], &step(1), &Position::new(vec![1]));

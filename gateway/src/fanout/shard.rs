@@ -47,7 +47,7 @@ use client::Client;
 use headgate_wire::CloseReason;
 use headgate_wire::config::SlowClient;
 use slab::Slab;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ pub struct Shard<S> {
     renewals: Vec<Renewal>,
     replays: replays::ReplayTable,
     /// Clients that have not met the live stream yet.
-    catching_up: HashSet<usize>,
+    catching_up: BTreeSet<usize>,
     /// Those of them for which the budget of outboxes had no room, in turn.
     waiting_for_room: VecDeque<usize>,
     next_serial: u64,
@@ -149,7 +149,7 @@ impl<S: ClientSocket> Shard<S> {
             newly_blocked: Vec::new(),
             renewals: Vec::new(),
             replays,
-            catching_up: HashSet::new(),
+            catching_up: BTreeSet::new(),
             waiting_for_room: VecDeque::new(),
             next_serial: 1,
             now: Millis(0),

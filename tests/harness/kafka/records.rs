@@ -17,7 +17,8 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use super::RealKafka;
 use super::properties::Listener;
 
-pub(crate) type Producer = FutureProducer<DefaultClientContext, Tokio>;
+/// A producer that tells each record's offset.
+pub type Producer = FutureProducer<DefaultClientContext, Tokio>;
 
 /// Enough for every test that fills a topic in one go; the default is 100,000.
 const QUEUED_RECORDS: &str = "1000000";
@@ -109,7 +110,7 @@ impl RealKafka {
 }
 
 /// Produces many records, pipelined and in order, and gives their offsets once the broker has them all.
-pub(crate) async fn produce_many(producer: &Producer, records: impl IntoIterator<Item = Record>) -> Result<Vec<i64>> {
+pub async fn produce_many(producer: &Producer, records: impl IntoIterator<Item = Record>) -> Result<Vec<i64>> {
     let mut pending = Vec::new();
     for record in records {
         let delivery = producer.send_result(future_record(&record));
@@ -124,7 +125,7 @@ pub(crate) async fn produce_many(producer: &Producer, records: impl IntoIterator
 }
 
 /// A producer that sends at once instead of waiting for company.
-pub(crate) fn producer(mut config: ClientConfig) -> Result<Producer> {
+pub fn producer(mut config: ClientConfig) -> Result<Producer> {
     config.set("linger.ms", "0").set("queue.buffering.max.messages", QUEUED_RECORDS);
     Ok(config.create()?)
 }
@@ -188,7 +189,7 @@ fn future_record(record: &Record) -> FutureRecord<'_, Vec<u8>, Vec<u8>> {
 
 /// What the producer's retries wait with. Ours, because rdkafka's own would turn a feature on for the whole workspace.
 #[derive(Debug)]
-pub(crate) struct Tokio;
+pub struct Tokio;
 
 impl AsyncRuntime for Tokio {
     type Delay = Pin<Box<dyn Future<Output = ()> + Send>>;

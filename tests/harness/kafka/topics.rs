@@ -139,6 +139,6 @@ impl From<&rdkafka::groups::GroupInfo> for Group {
     }
 }
 
-fn options() -> AdminOptions {
+pub(super) fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(REQUEST)).operation_timeout(Some(REQUEST))
 }

@@ -9,6 +9,7 @@ use crate::stream::entry::Gap;
 use crate::stream::feed::Feed;
 use crate::stream::position::Position;
 use headgate_wire::CloseReason;
+use headgate_wire::message::GapReason;
 
 /// At this many times their budget, logs take nothing more for clients that take nothing.
 const HARD_LIMIT: usize = 2;
@@ -114,18 +115,21 @@ impl<S: ClientSocket> Shard<S> {
     /// The stream begins again elsewhere: everybody is told, and goes on from there.
     fn restart(&mut self, position: &Position, gaps: &[Gap]) {
         self.generation += 1;
-        self.recent.restart(position.clone());
         self.after.clone_from(position);
         self.encoder.position_changed();
         for view_index in self.views.iter().map(|(index, _)| index).collect::<Vec<_>>() {
+            // Who has not been told stands where the stream was, so memory begins again only after that.
             self.views[view_index].log.seal();
             for gap in gaps {
                 self.metrics.gaps.inc();
                 self.show(view_index, &Entry::Gap(*gap));
             }
+            let view = &mut self.views[view_index];
+            view.log.begin_again();
             // The cursor that its members have is one of the topic that was.
-            self.views[view_index].next_cursor = self.now;
+            view.next_cursor = self.now;
         }
+        self.recent.restart(position.clone());
         for index in self.catching_up.iter().copied().collect::<Vec<_>>() {
             self.restart_catching_up(index, gaps);
         }
@@ -146,6 +150,10 @@ impl<S: ClientSocket> Shard<S> {
             client.outbox.push(frame);
         }
         for gap in gaps {
+            if gap.reason != GapReason::TopicReset && catch_up.position.next(gap.partition) >= gap.to {
+                // Its replay had read further than the live stream.
+                continue;
+            }
             // What it still lacks of other partitions is in Kafka.
             let gap = Gap { from: catch_up.position.next(gap.partition), ..*gap };
             catch_up.position.set(gap.partition, gap.to);

@@ -32,9 +32,10 @@ impl Outbox {
         self.share.set(self.bytes.capacity());
     }
 
-    /// Adds an answer to something that the client sent; false if too many wait already.
+    /// Adds an answer to something that the client sent; false if too many wait already, or any and the budget is full.
     pub fn push_answer(&mut self, frame: &[u8]) -> bool {
-        if self.answers + frame.len() > MAX_ANSWER_BYTES {
+        let has_no_room = !self.is_empty() && !self.budget().has_room(frame.len());
+        if has_no_room || self.answers + frame.len() > MAX_ANSWER_BYTES {
             return false;
         }
         self.answers += frame.len();

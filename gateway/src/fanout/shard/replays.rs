@@ -8,7 +8,7 @@ use crate::fanout::budget::{Budget, Share};
 use crate::session::Millis;
 use crate::stream::position::Position;
 use crate::stream::replay::{ReplayBatch, ReplayRequest, ReplayStep, Replays};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -43,7 +43,7 @@ pub(super) struct Replay {
     /// Number of the first batch in `batches`.
     first: u64,
     /// Reader and the number of the batch that it reads next.
-    readers: HashMap<usize, u64>,
+    readers: BTreeMap<usize, u64>,
     /// Since when some readers have used up everything while others hold the place of the next batch.
     held_up_since: Option<Millis>,
 }
@@ -110,7 +110,7 @@ pub(super) struct ReplayTable {
     budget: Arc<Budget>,
     /// The largest batch so far, in bytes.
     largest_batch: usize,
-    running: HashMap<u64, Replay>,
+    running: BTreeMap<u64, Replay>,
     /// In the order in which they are served.
     waiting: VecDeque<usize>,
     /// When the newest replay was started.
@@ -125,7 +125,7 @@ impl ReplayTable {
             places: places.max(1),
             budget,
             largest_batch: EXPECTED_BATCH_BYTES,
-            running: HashMap::new(),
+            running: BTreeMap::new(),
             waiting: VecDeque::new(),
             last_start: None,
             next_id: 1,
