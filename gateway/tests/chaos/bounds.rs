@@ -16,7 +16,6 @@ const LARGEST_RECORD_BYTES: usize = 151 * 1024;
 
 /// Which bounds a test is about.
 #[derive(Debug, Clone, Copy, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "any of them may be asked for")]
 pub struct Bounds {
     pub progress: bool,
     pub ends: bool,
