@@ -53,6 +53,7 @@ struct History {
 }
 
 impl Drop for History {
+    #[expect(clippy::print_stderr, reason = "it belongs to the failure that the test prints")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let (seed, step) = (self.seed, self.step.get());

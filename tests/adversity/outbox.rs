@@ -57,6 +57,7 @@ async fn never_reads(gateway: SocketAddr, message: impl Fn(usize) -> Vec<u8> + S
 }
 
 /// Attacks with one kind of message; `closed` says whether its answers are so many that every client must be closed.
+#[expect(clippy::print_stdout, reason = "figures for whoever reads the log of the tests")]
 async fn attack(message: impl Fn(usize) -> Vec<u8> + Send + Copy + 'static, closed: bool) -> Result<()> {
     let _alone = alone().await;
     let config = mock(1)?;

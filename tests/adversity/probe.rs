@@ -7,7 +7,7 @@ use headgate_tests::wait::eventually_ok;
 use rdkafka::ClientConfig;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -83,12 +83,16 @@ impl Probe {
     }
 
     fn count(&self) -> usize {
-        self.late.lock().expect("no holder panics").len()
+        held(&self.late).len()
     }
 
     fn samples(&self, begin: usize) -> Vec<Duration> {
-        self.late.lock().expect("no holder panics")[begin..].to_vec()
+        held(&self.late)[begin..].to_vec()
     }
+}
+
+fn held(late: &Mutex<Vec<Duration>>) -> MutexGuard<'_, Vec<Duration>> {
+    late.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn read(mut client: Raw, late: Arc<Mutex<Vec<Duration>>>) -> Result<()> {
@@ -97,7 +101,7 @@ async fn read(mut client: Raw, late: Arc<Mutex<Vec<Duration>>>) -> Result<()> {
         let Some(at) = text.find(MARK) else { continue };
         let digits = text[at + MARK.len()..].split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
         let produced = Duration::from_nanos(digits.parse()?);
-        late.lock().expect("no holder panics").push(EPOCH.elapsed().saturating_sub(produced));
+        held(&late).push(EPOCH.elapsed().saturating_sub(produced));
     }
 }
 

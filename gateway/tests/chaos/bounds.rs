@@ -22,7 +22,6 @@ const BATCH_BYTES: usize = 16 * LARGEST_RECORD_BYTES;
 
 /// Which bounds a test is about.
 #[derive(Debug, Clone, Copy, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "any of them may be asked for")]
 pub struct Bounds {
     pub progress: bool,
     pub ends: bool,
@@ -32,8 +31,9 @@ pub struct Bounds {
 impl Bounds {
     /// Looks at one client; `standing` is where the shard stands.
     pub fn check_client(self, client: &mut TestClient, standing: &Position, now: u64) {
-        if !client.refuses() {
-            client.refuses_since = None;
+        let taken = client.taken();
+        if !client.refuses() || taken != client.taken_then {
+            (client.refuses_since, client.taken_then) = (None, taken);
         }
         let since = *client.refuses_since.get_or_insert(now);
         if client.refuses() && self.ends {

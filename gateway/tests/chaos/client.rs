@@ -46,6 +46,8 @@ struct Wire {
     shut: bool,
     /// A write was refused, and none has succeeded since.
     refused: bool,
+    /// Bytes that it has taken.
+    taken: usize,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -60,6 +62,7 @@ impl ClientSocket for FakeSocket {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         wire.room -= taken;
+        wire.taken += taken;
         wire.bytes.extend_from_slice(&bytes[..taken]);
         Ok(taken)
     }
@@ -92,6 +95,8 @@ pub struct TestClient {
     pub got_on_at: u64,
     /// Since when its socket has refused everything.
     pub refuses_since: Option<u64>,
+    /// What it had taken then.
+    pub taken_then: usize,
     /// Next offset that must be covered, by a record or by a gap.
     covered: Position,
     received: Vec<u8>,
@@ -119,6 +124,7 @@ impl TestClient {
             pings: 0,
             got_on_at: 0,
             refuses_since: None,
+            taken_then: 0,
             covered,
             received: Vec::new(),
             trail: VecDeque::new(),
@@ -145,6 +151,10 @@ impl TestClient {
 
     pub fn refuses(&self) -> bool {
         self.socket.0.lock().unwrap().refused
+    }
+
+    pub fn taken(&self) -> usize {
+        self.socket.0.lock().unwrap().taken
     }
 
     pub fn filter_changed(&mut self, filtered: bool) {

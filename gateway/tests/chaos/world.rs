@@ -283,7 +283,7 @@ impl World {
         }
         match client.habit {
             Habit::Quiet => {}
-            Habit::Floods => (0..1 + random.below(FLOOD)).for_each(|_| self.send_anything(number, random)),
+            Habit::Floods => (0..=random.below(FLOOD)).for_each(|_| self.send_anything(number, random)),
             Habit::ChangesFilter => self.change_filter(number, random.percent(50)),
             Habit::SendsHalfFrames => self.send_a_part(number, random),
             Habit::Vanishes => {
