@@ -8,7 +8,6 @@ mod big_records;
 mod filters;
 mod floods;
 mod handshakes;
-mod leaderless;
 mod outbox;
 #[cfg(feature = "pods")]
 mod pod;

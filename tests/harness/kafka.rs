@@ -4,7 +4,6 @@
 //! created by themselves. One broker per test process is enough for all tests that do not stop it: [`RealKafka::shared`].
 
 mod acl;
-mod cluster;
 mod java;
 mod properties;
 mod records;
@@ -26,7 +25,6 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 pub use self::acl::Operation;
-pub use self::cluster::KafkaCluster;
 use self::java::Java;
 use self::properties::Ports;
 pub use self::properties::{Listener, Mechanism, STRANGER, SUPER_USER, User};

@@ -68,7 +68,7 @@ impl Authenticator {
             Some(Credential::Jwt(_)) if self.mode == AuthMode::ApiKey => {
                 return Err(self.unauthorized_because("tokens are not accepted by this endpoint; send an API key"));
             }
-            Some(Credential::Jwt(token)) => self.with_token(&token, attempt.address, now).await?,
+            Some(Credential::Jwt(token)) => self.with_token(&token, attempt, now).await?,
         };
         match (&principal, attempt.needs) {
             (_, needs) if principal.may(needs) => Ok(principal),
@@ -98,7 +98,13 @@ impl Authenticator {
         })
     }
 
-    async fn with_token(&self, token: &SecretString, address: IpAddr, now: Timestamp) -> Result<Principal, Rejection> {
+    async fn with_token(
+        &self,
+        token: &SecretString,
+        attempt: &Attempt<'_>,
+        now: Timestamp,
+    ) -> Result<Principal, Rejection> {
+        let Attempt { address, needs, .. } = *attempt;
         self.throttle.check(address, now)?;
         let Some(rules) = self.policy.load().rules.clone() else { return Err(self.unauthorized()) };
         let token = token.expose_secret();
@@ -114,7 +120,9 @@ impl Authenticator {
                 return Err(Rejection::new(RejectionKind::Unavailable, message));
             }
             // A stranger, but a real one.
-            TokenError::Claims if self.policy.load().anonymous => return Ok(Principal::Anonymous),
+            TokenError::Claims if needs == Permission::Read && self.policy.load().anonymous => {
+                return Ok(Principal::Anonymous);
+            }
             TokenError::Claims => {
                 return Err(Rejection::forbidden("your token does not have the claims that this stream asks for"));
             }

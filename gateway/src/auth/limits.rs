@@ -10,10 +10,14 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bits of an IPv6 address that stand for one client: whoever has one address of a /64 has all of them.
 const IPV6_CLIENT_PREFIX_BITS: u32 = 64;
+
+/// Part of a second's handshakes that one address may have, in per cent: nobody can use up what all share.
+const ADDRESS_HANDSHAKES_PERCENT: u64 = 80;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Admits connections within the configured limits. Clones share the counts.
 #[derive(Debug, Clone)]
@@ -42,6 +46,9 @@ struct Counts {
     clients: HashMap<IpAddr, u32>,
     keys: HashMap<Arc<str>, u32>,
     handshakes: TokenBucket,
+    /// Handshakes of the present second, by address.
+    recent: HashMap<IpAddr, u32>,
+    recent_since: Instant,
 }
 
 /// A token bucket that holds one second's worth.
@@ -67,7 +74,14 @@ impl Limiter {
     /// Starts with nothing admitted.
     pub fn new(limits: Limits) -> Self {
         let handshakes = TokenBucket::full(limits.handshakes_per_second, Instant::now());
-        let counts = Counts { connections: 0, clients: HashMap::new(), keys: HashMap::new(), handshakes };
+        let counts = Counts {
+            connections: 0,
+            clients: HashMap::new(),
+            keys: HashMap::new(),
+            handshakes,
+            recent: HashMap::new(),
+            recent_since: Instant::now(),
+        };
         Self { shared: Arc::new(Shared { limits, counts: Mutex::new(counts) }) }
     }
 
@@ -95,7 +109,7 @@ impl Limiter {
         if counts.connections >= limits.max_connections {
             return Err(Rejection::new(RejectionKind::GatewayFull, "this gateway has no free connection; try again"));
         }
-        if !counts.handshakes.take(now) {
+        if !counts.may_shake_hands(client, limits.handshakes_per_second, now) || !counts.handshakes.take(now) {
             return Err(Rejection::new(RejectionKind::TooManyHandshakes, "too many new connections; try again"));
         }
         counts.connections += 1;
@@ -143,6 +157,31 @@ impl Drop for Permit {
     }
 }
 
+impl Counts {
+    /// Whether an address has left some of this second's handshakes to others. The map holds one second only, and no more
+    /// addresses than may shake hands in it.
+    fn may_shake_hands(&mut self, client: IpAddr, per_second: u32, now: Instant) -> bool {
+        if now.saturating_duration_since(self.recent_since) >= SECOND {
+            self.recent.clear();
+            self.recent_since = now;
+        }
+        let share = (u64::from(per_second) * ADDRESS_HANDSHAKES_PERCENT).div_ceil(100);
+        let known = self.recent.len();
+        let most = per_second.saturating_mul(2) as usize;
+        match self.recent.get_mut(&client) {
+            Some(count) => {
+                *count = count.saturating_add(1);
+                u64::from(*count) <= share
+            }
+            None if known < most => {
+                self.recent.insert(client, 1);
+                true
+            }
+            None => true,
+        }
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Counts> {
         // A panic elsewhere leaves the counts whole: each is changed in one step.
@@ -183,7 +222,6 @@ mod tests {
     use super::*;
     use headgate_wire::key::{KeyDigest, Permission, Verifier};
     use proptest::prelude::*;
-    use std::time::Duration;
 
     const HOME: &str = "192.0.2.1";
 
@@ -232,6 +270,17 @@ mod tests {
         assert!(limiter.admit_at(address(HOME), start).is_ok());
         assert_eq!(kind(limiter.admit_at(address(HOME), start)), RejectionKind::TooManyHandshakes);
         assert!(limiter.admit_at(address(HOME), start + Duration::from_millis(600)).is_ok());
+    }
+
+    #[test]
+    fn one_address_cannot_use_up_the_handshakes_of_all() {
+        let limits = Limits { handshakes_per_second: 100, max_connections_per_address: 1000, ..Limits::default() };
+        let limiter = Limiter::new(limits);
+        let start = Instant::now();
+        let admitted = (0..1000).filter(|_| limiter.admit_at(address(HOME), start).is_ok()).count();
+        assert_eq!(admitted, 80);
+        assert!(limiter.admit_at(address("192.0.2.2"), start).is_ok());
+        assert!(limiter.admit_at(address(HOME), start + Duration::from_secs(1)).is_ok());
     }
 
     #[test]

@@ -32,10 +32,10 @@ pub(super) fn refuse(rejection: Rejection) -> Response {
     let Some(seconds) = rejection.retry_after_seconds().filter(|_| is_temporary(rejection.kind())) else {
         return rejection.into_response();
     };
-    let retry_ms = seconds * 1000;
+    let retry_ms = seconds.saturating_mul(1000);
     let jitter = getrandom::u32().unwrap_or_default() % (retry_ms / 100 * JITTER_PERCENT + 1);
     let (word, body) = (rejection.kind().word(), rejection.body());
-    let stream = format!("retry: {}\nevent: refused\ndata: {body}\n\n", retry_ms + jitter);
+    let stream = format!("retry: {}\nevent: refused\ndata: {body}\n\n", retry_ms.saturating_add(jitter));
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
         (CACHE_CONTROL, "no-store, no-transform"),

@@ -22,7 +22,7 @@ pub(super) fn attributes(headers: &[Header], content_type: Option<&str>) -> Resu
     for header in headers {
         let (Some(name), Some(value)) = (attribute_name(header), header.value.as_deref()) else { continue };
         let value = std::str::from_utf8(value).map_err(|_| NOT_UTF8)?;
-        if name.eq_ignore_ascii_case("time") && value.parse::<Timestamp>().is_err() {
+        if name.eq_ignore_ascii_case("time") && !is_rfc_3339(value) {
             continue;
         }
         values.set(name, value);
@@ -64,6 +64,18 @@ pub(super) fn declared_data(content_type: &str, body: &Body) -> Data {
         Body::Null => Data::Absent,
         _ => Data::Base64,
     }
+}
+
+/// Whether strict readers take it for a time (RFC 3339 section 5.6); the calendar's parser takes more forms than that.
+fn is_rfc_3339(time: &str) -> bool {
+    let bytes = time.as_bytes();
+    let has_form = bytes.len() >= "2026-01-01T00:00:00Z".len()
+        && bytes.get(4) == Some(&b'-')
+        && matches!(bytes.get(10), Some(b'T' | b't'))
+        && bytes.get(13) == Some(&b':')
+        && bytes.get(16) == Some(&b':')
+        && matches!(bytes.last(), Some(b'Z' | b'z' | b'0'..=b'9'));
+    has_form && time.parse::<Timestamp>().is_ok()
 }
 
 fn attribute_name(header: &Header) -> Option<&str> {

@@ -214,10 +214,18 @@ mod tests {
         let Content::Binary { attributes, .. } = content(&headers, Some("1")) else { panic!("not binary") };
         let names: Vec<_> = attributes.verbatim().map(|(name, _)| name.to_owned()).collect();
         assert_eq!(names, ["specversion", "id", "source", "type", "entitytype"]);
-        let right = [("ce_time", "2023-01-19T22:30:24.860213Z")];
-        let headers: Vec<_> = headers[..4].iter().copied().chain(right).collect();
-        let Content::Binary { attributes, .. } = content(&headers, Some("1")) else { panic!("not binary") };
-        assert!(attributes.contains("time"));
+        for (time, is_kept) in [
+            ("2023-01-19T22:30:24.860213Z", true),
+            ("2023-01-19t22:30:24+01:00", true),
+            ("2023-01-19 22:30:24Z", false),
+            ("20230119T223024Z", false),
+            ("2023-01-19T22:30:24+01:00[Europe/Berlin]", false),
+            ("2023-01-19T22:30:24", false),
+        ] {
+            let headers: Vec<_> = headers[..4].iter().copied().chain([("ce_time", time)]).collect();
+            let Content::Binary { attributes, .. } = content(&headers, Some("1")) else { panic!("not binary") };
+            assert_eq!(attributes.contains("time"), is_kept, "{time}");
+        }
     }
 
     #[test]
