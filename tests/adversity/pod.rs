@@ -26,7 +26,7 @@ const CLIENTS_PER_ADDRESS: usize = 200;
 const MESSAGES_PER_SECOND: usize = if cfg!(debug_assertions) { 4 } else { 48 };
 const OLD_RECORDS: usize = 20_000;
 const WORSE: u32 = 2;
-const CONSTANT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 400 } else { 20 });
+const CONSTANT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 600 } else { 20 });
 
 /// A control group with a limit of memory. Dropping it removes it, once the process in it is gone.
 struct ControlGroup {
@@ -132,7 +132,9 @@ impl Kind {
             Self::ChangesFilters => filter(1).repeat(MESSAGES_PER_SECOND),
             Self::CostlyFilter => filter(64),
             Self::HalfMessage => vec![b' '; 100],
-            _ => Vec::new(),
+            Self::SilentServerSentEvents => Vec::new(),
+            // Nobody is idle, and whoever was cut notices.
+            _ => masked(0x8a, b""),
         }
     }
 
@@ -142,7 +144,8 @@ impl Kind {
             client.get("/orders", &[("accept", "text/event-stream")]).await?;
             return Ok(client);
         }
-        let mut client = client.open(self.target(), &[HEADGATE]).await?;
+        let answer = client.upgrade(self.target(), &[HEADGATE]).await?;
+        ensure!(answer.status == 101, "refused with {}", answer.status);
         if matches!(self, Self::HalfMessage) {
             // The header of a text of 65,535 bytes that never comes to its end.
             client.send(&[0x81, 0xfe, 0xff, 0xff, 0, 0, 0, 0]).await?;
@@ -158,6 +161,7 @@ impl Kind {
             client.send(&self.messages(number)).await?;
             match self {
                 Self::TricklesOldRecords if client.skim(5 * KIB).await == 0 => return Ok(()),
+                Self::SilentServerSentEvents if client.skim(1).await == 0 => return Ok(()),
                 Self::ComesAndGoes => return Ok(()),
                 _ => {}
             }
@@ -200,7 +204,7 @@ async fn as_many_hostile_connections_as_are_admitted_neither_kill_a_pod_nor_dela
     }
     let begin = Instant::now();
     let mut worst = calm;
-    while begin.elapsed() < attack_time(16) {
+    while begin.elapsed() < attack_time(20) {
         let outcome = probe.measure().await.with_context(|| format!("after {:.0?}", begin.elapsed()));
         ensure!(group.kills()? == 0, "killed for its memory after {:.0?}", begin.elapsed());
         let attacked = outcome?;

@@ -168,6 +168,7 @@ impl TestClient {
         if arrived.is_empty() {
             return;
         }
+        self.refuses_since = None;
         let mut received = std::mem::take(&mut self.received);
         received.extend_from_slice(&arrived);
         let mut at = 0;
