@@ -12,6 +12,7 @@ use crate::stream::feed::FeedSender;
 use crate::stream::record::StreamContext;
 use crate::supervision::Supervision;
 use headgate_process::Latch;
+use headgate_wire::GatewayConfig;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -65,28 +66,17 @@ impl Endpoint {
     pub fn start(config: Config, shards: usize, metrics: StreamMetrics, ready: Latch) -> Result<Self, SourceError> {
         let wire = &config.wire;
         let shards = shards.clamp(1, MAX_SHARDS);
-        let ring_bytes = usize::try_from(wire.stream.replay.ring_bytes).unwrap_or(usize::MAX);
-        let replays_of_shard = (wire.stream.replay.max_concurrent as usize).div_ceil(shards);
+        let ring_bytes = ring_bytes(wire);
         let context = Arc::new(StreamContext::new(wire.kafka.topic.clone(), wire.stream.event_type.clone()));
         let settings = SourceSettings {
             kafka: wire.kafka.clone(),
             client_id: format!("headgate.{}", wire.app),
             max_record_bytes: (ring_bytes / LARGEST_RECORD_PART).min(LARGEST_RECORD_BYTES),
             warm_up_bytes: ring_bytes,
-            max_replays: replays_of_shard * shards,
+            max_replays: replays_of_shard(wire, shards) * shards,
         };
         let replays = ReplayPool::new(settings.clone());
-        let shard_settings = ShardSettings {
-            context: context.clone(),
-            recent_bytes: ring_bytes,
-            view_log_bytes: ring_bytes,
-            budgets: budgets(ring_bytes),
-            shards,
-            max_replays: replays_of_shard,
-            max_delay: Duration::from_millis(wire.stream.max_delay_milliseconds.into()),
-            slow_client: wire.stream.slow_client,
-            ping_interval: Duration::from_secs(wire.limits.ping_seconds.into()),
-        };
+        let shard_settings = shard_settings(wire, &context, shards);
         let authenticator = Arc::new(Authenticator::new(&config));
         let supervision = Supervision::default();
         let shards = (0..shards)
@@ -197,6 +187,30 @@ impl Drop for Endpoint {
         // Its threads end with it.
         self.supervision.stopping();
     }
+}
+
+/// Replays of one shard: all shards together have at least as many as are configured.
+fn replays_of_shard(wire: &GatewayConfig, shards: usize) -> usize {
+    (wire.stream.replay.max_concurrent as usize).div_ceil(shards)
+}
+
+fn shard_settings(wire: &GatewayConfig, context: &Arc<StreamContext>, shards: usize) -> ShardSettings {
+    let ring_bytes = ring_bytes(wire);
+    ShardSettings {
+        context: context.clone(),
+        recent_bytes: ring_bytes,
+        view_log_bytes: ring_bytes,
+        budgets: budgets(ring_bytes),
+        shards,
+        max_replays: replays_of_shard(wire, shards),
+        max_delay: Duration::from_millis(wire.stream.max_delay_milliseconds.into()),
+        slow_client: wire.stream.slow_client,
+        ping_interval: Duration::from_secs(wire.limits.ping_seconds.into()),
+    }
+}
+
+fn ring_bytes(wire: &GatewayConfig) -> usize {
+    usize::try_from(wire.stream.replay.ring_bytes).unwrap_or(usize::MAX)
 }
 
 /// What the shards of a stream may hold, from the bytes of its ring.

@@ -26,7 +26,7 @@ const CLIENTS_PER_ADDRESS: usize = 200;
 const MESSAGES_PER_SECOND: usize = if cfg!(debug_assertions) { 4 } else { 48 };
 const OLD_RECORDS: usize = 20_000;
 const WORSE: u32 = 2;
-const CONSTANT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 600 } else { 20 });
+const CONSTANT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1_000 } else { 20 });
 
 /// A control group with a limit of memory. Dropping it removes it, once the process in it is gone.
 struct ControlGroup {

@@ -14,14 +14,13 @@ use headgate_gateway::endpoint::Endpoint;
 use headgate_gateway::http::{Streams, serve};
 use headgate_gateway::metrics::Metrics;
 use headgate_gateway::stream::entry::Entry;
-use headgate_gateway::stream::feed::Feed;
+use headgate_gateway::stream::feed::{Feed, FeedSender};
 use headgate_gateway::stream::record::{Record, RecordParts};
 use headgate_process::Readiness;
 use headgate_wire::config::SlowClient;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// A topic that stays empty.
@@ -74,7 +73,7 @@ async fn run(settings: &Shards) -> Result<()> {
     publisher.join().ok().context("the publisher ended by a panic")?
 }
 
-fn publish(mut orders: TcpStream, (size, rows): (usize, u64), feeds: &[mpsc::Sender<Feed>]) -> Result<()> {
+fn publish(mut orders: TcpStream, (size, rows): (usize, u64), feeds: &[FeedSender]) -> Result<()> {
     // A row's bytes are made once: to make them is no work of a gateway's.
     let of_rows = (0..rows).map(|row| Ok(payload::event_of(row, size, 0)?.into())).collect::<Result<Vec<Bytes>>>()?;
     let mut offset = 0;
@@ -89,7 +88,7 @@ fn publish(mut orders: TcpStream, (size, rows): (usize, u64), feeds: &[mpsc::Sen
         let entries: Arc<[Entry]> = (0..order.records as usize).map(entry).collect();
         offset += i64::from(order.records);
         for feed in feeds {
-            feed.blocking_send(Feed::Entries(entries.clone())).ok().context("a shard has ended")?;
+            feed.send_blocking(Feed::Entries(entries.clone())).ok().context("a shard has ended")?;
         }
     }
     Ok(())

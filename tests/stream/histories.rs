@@ -57,7 +57,7 @@ async fn a_log_that_lost_its_end_and_was_written_again_goes_on_for_everybody_whe
         // Kept, lost, and written again: less, as much, and more than was lost; nothing at all is a case, too.
         let (kept, lost) = (30 + 7 * loss as i64, 10 + loss as i64 % 5);
         let again = [15, lost, 5, 0][loss % 4];
-        lose_end(&mut own.broker, &topic, [kept, lost, again]).await?;
+        Box::pin(lose_end(&mut own.broker, &topic, [kept, lost, again])).await?;
     }
     Ok(())
 }

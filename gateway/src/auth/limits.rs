@@ -10,14 +10,13 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Bits of an IPv6 address that stand for one client: whoever has one address of a /64 has all of them.
 const IPV6_CLIENT_PREFIX_BITS: u32 = 64;
 
 /// Part of a second's handshakes that one address may have, in per cent: nobody can use up what all share.
 const ADDRESS_HANDSHAKES_PERCENT: u64 = 80;
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Admits connections within the configured limits. Clones share the counts.
 #[derive(Debug, Clone)]
@@ -46,9 +45,8 @@ struct Counts {
     clients: HashMap<IpAddr, u32>,
     keys: HashMap<Arc<str>, u32>,
     handshakes: TokenBucket,
-    /// Handshakes of the present second, by address.
-    recent: HashMap<IpAddr, u32>,
-    recent_since: Instant,
+    /// What each address may still have of them; those that may have everything are left out.
+    handshakes_of: HashMap<IpAddr, TokenBucket>,
 }
 
 /// A token bucket that holds one second's worth.
@@ -79,8 +77,7 @@ impl Limiter {
             clients: HashMap::new(),
             keys: HashMap::new(),
             handshakes,
-            recent: HashMap::new(),
-            recent_since: Instant::now(),
+            handshakes_of: HashMap::new(),
         };
         Self { shared: Arc::new(Shared { limits, counts: Mutex::new(counts) }) }
     }
@@ -109,7 +106,7 @@ impl Limiter {
         if counts.connections >= limits.max_connections {
             return Err(Rejection::new(RejectionKind::GatewayFull, "this gateway has no free connection; try again"));
         }
-        if !counts.may_shake_hands(client, limits.handshakes_per_second, now) || !counts.handshakes.take(now) {
+        if !counts.take_share(client, limits.handshakes_per_second, now) || !counts.handshakes.take(now) {
             return Err(Rejection::new(RejectionKind::TooManyHandshakes, "too many new connections; try again"));
         }
         counts.connections += 1;
@@ -158,27 +155,14 @@ impl Drop for Permit {
 }
 
 impl Counts {
-    /// Whether an address has left some of this second's handshakes to others. The map holds one second only, and no more
-    /// addresses than may shake hands in it.
-    fn may_shake_hands(&mut self, client: IpAddr, per_second: u32, now: Instant) -> bool {
-        if now.saturating_duration_since(self.recent_since) >= SECOND {
-            self.recent.clear();
-            self.recent_since = now;
+    /// Takes one of an address's share of the handshakes, unless it has had them.
+    fn take_share(&mut self, client: IpAddr, per_second: u32, now: Instant) -> bool {
+        if self.handshakes_of.len() >= per_second as usize {
+            // No more addresses than that can have had one within the last second.
+            self.handshakes_of.retain(|_, bucket| !bucket.is_full(now));
         }
-        let share = (u64::from(per_second) * ADDRESS_HANDSHAKES_PERCENT).div_ceil(100);
-        let known = self.recent.len();
-        let most = per_second.saturating_mul(2) as usize;
-        match self.recent.get_mut(&client) {
-            Some(count) => {
-                *count = count.saturating_add(1);
-                u64::from(*count) <= share
-            }
-            None if known < most => {
-                self.recent.insert(client, 1);
-                true
-            }
-            None => true,
-        }
+        let share = (u64::from(per_second) * ADDRESS_HANDSHAKES_PERCENT).div_ceil(100) as u32;
+        self.handshakes_of.entry(client).or_insert_with(|| TokenBucket::full(share, now)).take(now)
     }
 }
 
@@ -195,10 +179,19 @@ impl TokenBucket {
         Self { tokens: per_second, per_second, filled_at: now }
     }
 
-    fn take(&mut self, now: Instant) -> bool {
+    fn fill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.tokens = (self.tokens + elapsed * self.per_second).min(self.per_second);
         self.filled_at = self.filled_at.max(now);
+    }
+
+    fn is_full(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.tokens >= self.per_second
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        self.fill(now);
         let free = self.tokens >= 1.0;
         if free {
             self.tokens -= 1.0;
@@ -222,6 +215,7 @@ mod tests {
     use super::*;
     use headgate_wire::key::{KeyDigest, Permission, Verifier};
     use proptest::prelude::*;
+    use std::time::Duration;
 
     const HOME: &str = "192.0.2.1";
 

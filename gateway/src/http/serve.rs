@@ -4,23 +4,27 @@ use super::Streams;
 use super::relay::Cut;
 use super::tls::Tls;
 use super::write_timeout::WriteTimeout;
+use crate::auth::limits::client_of;
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Connections that may be in the middle of a request or of a server-sent stream; the system's queue holds the rest.
+/// Connections that may be in the middle of a request; the next one is closed at once. A stream is not one of them: what is
+/// streamed counts in the limits of the endpoint.
 const MAX_HTTP_CONNECTIONS: usize = 4096;
+/// Part of them that one address may have, in per cent: nobody can keep the port from others by saying nothing.
+const ADDRESS_CONNECTIONS_PERCENT: usize = 80;
 /// How long a client may take for the headers of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take for its TLS handshake.
@@ -38,6 +42,54 @@ const SEND_BUFFER_BYTES: usize = 128 * 1024;
 const BACKLOG: i32 = 4096;
 /// Pause after the system refused to give a socket, usually because it ran out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Places for connections that are in the middle of a request. Clones share them.
+#[derive(Debug, Clone, Default)]
+struct Places(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One of them, until the connection ends or becomes a stream.
+#[derive(Debug, Clone)]
+pub(super) struct Place(Arc<Mutex<Option<Taken>>>);
+
+#[derive(Debug)]
+struct Taken {
+    places: Places,
+    client: IpAddr,
+}
+
+impl Places {
+    /// A place, unless all are taken, or the address has its share of them.
+    fn take(&self, address: IpAddr) -> Option<Place> {
+        let client = client_of(address);
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = taken.values().sum();
+        let of_client = taken.get(&client).copied().unwrap_or(0);
+        if all >= MAX_HTTP_CONNECTIONS || of_client >= MAX_HTTP_CONNECTIONS * ADDRESS_CONNECTIONS_PERCENT / 100 {
+            return None;
+        }
+        *taken.entry(client).or_default() += 1;
+        Some(Place(Arc::new(Mutex::new(Some(Taken { places: self.clone(), client })))))
+    }
+}
+
+impl Place {
+    /// Gives it back: the connection is a stream from now on.
+    pub(super) fn give_back(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.client);
+            }
+        }
+    }
+}
 
 /// Binds the stream port.
 ///
@@ -59,10 +111,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts until `shutdown`, then cuts what is left of the HTTP side.
 pub async fn serve(listener: TcpListener, streams: Streams, tls: Option<Arc<Tls>>, shutdown: CancellationToken) {
     let tasks = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
+    let places = Places::default();
     let accepting = async {
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else { return };
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -71,12 +122,14 @@ pub async fn serve(listener: TcpListener, streams: Streams, tls: Option<Arc<Tls>
                     continue;
                 }
             };
-            let (streams, tls) = (streams.clone(), tls.clone());
-            let connection = async move {
-                handle(stream, peer.ip().to_canonical(), streams, tls).await;
-                drop(place);
+            let address = peer.ip().to_canonical();
+            let Some(place) = places.take(address) else {
+                tracing::debug!(%address, "a connection is closed: too many are in the middle of a request");
+                continue;
             };
+            let (streams, tls) = (streams.clone(), tls.clone());
             let cut = shutdown.clone();
+            let connection = handle(stream, address, (streams, place), tls);
             tasks.spawn(async move { cut.run_until_cancelled(connection).await });
         }
     };
@@ -85,21 +138,26 @@ pub async fn serve(listener: TcpListener, streams: Streams, tls: Option<Arc<Tls>
     tasks.wait().await;
 }
 
-async fn handle(stream: TcpStream, address: IpAddr, streams: Streams, tls: Option<Arc<Tls>>) {
-    let Some(tls) = tls else { return http(stream, address, streams).await };
+async fn handle(stream: TcpStream, address: IpAddr, served: (Streams, Place), tls: Option<Arc<Tls>>) {
+    let Some(tls) = tls else { return http(stream, address, served).await };
     match tokio::time::timeout(TLS_TIMEOUT, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, address, streams).await,
+        Ok(Ok(stream)) => http(stream, address, served).await,
         Ok(Err(error)) => tracing::debug!(%error, %address, "TLS handshake failed"),
         Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
     }
 }
 
-async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, address: IpAddr, streams: Streams) {
+async fn http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    address: IpAddr,
+    (streams, place): (Streams, Place),
+) {
     let cut = Cut::default();
     let end = cut.clone();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let streams = streams.clone();
         request.extensions_mut().insert(cut.clone());
+        request.extensions_mut().insert(place.clone());
         async move { Ok::<_, Infallible>(streams.answer(request.map(drop), address).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -114,5 +172,24 @@ async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, addr
             tracing::debug!(%error, %address, "HTTP connection ended");
         },
         () = end.is_due() => tracing::debug!(%address, "a client that was closed reads nothing; its connection is cut"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_leaves_places_to_others_and_a_stream_needs_none() {
+        let places = Places::default();
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut held: Vec<Place> = std::iter::from_fn(|| places.take(one)).collect();
+        assert_eq!(held.len(), MAX_HTTP_CONNECTIONS * ADDRESS_CONNECTIONS_PERCENT / 100);
+        held.extend(std::iter::from_fn(|| places.take(other)));
+        assert_eq!(held.len(), MAX_HTTP_CONNECTIONS);
+        held[0].give_back();
+        assert!(places.take(one).is_some());
+        drop(held);
+        assert!(places.0.lock().unwrap().is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::admission::{self, Wanted};
 use super::relay::Cut;
+use super::serve::Place;
 use crate::auth::limits::Permit;
 use crate::encode::format::Envelope;
 use crate::endpoint::Endpoint;
@@ -33,6 +34,9 @@ pub(super) async fn stream(
     let (chunks, outgoing) = mpsc::channel(RELAY_CHUNKS);
     let (reply, port) = oneshot::channel();
     let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
+    if let Some(place) = request.extensions().get::<Place>() {
+        place.give_back();
+    }
     endpoint.join(Arrival::Relay(chunks, cut.forgotten(), reply), admitted).await;
     // Nothing ever comes in. That the client has left shows when the server drops the body, and the sender with it.
     let (present, left) = oneshot::channel::<Infallible>();

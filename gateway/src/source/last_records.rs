@@ -130,7 +130,6 @@ fn read_windows<C: ConsumerContext>(
             return Ok(false);
         }
         let (partition, offset) = match consumer.poll(POLL) {
-            None => continue,
             Some(Ok(message)) => {
                 budget.records = budget.records.saturating_sub(1);
                 budget.bytes = budget.bytes.saturating_sub(message.payload_len() + message.key_len());
@@ -138,7 +137,7 @@ fn read_windows<C: ConsumerContext>(
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => (partition, i64::MAX - 1),
             // A window that cannot be read ends with the deadline.
-            Some(Err(_)) => continue,
+            Some(Err(_)) | None => continue,
         };
         let search = places.get(&partition).and_then(|place| searches.get_mut(*place));
         if let Some(search) = search.filter(|search| !search.is_read) {

@@ -112,7 +112,7 @@ impl ReplayPool {
         let (hand, taken) = sync_channel(1);
         let spawned = std::thread::Builder::new().name("kafka-replay".to_owned()).spawn(move || {
             if let Ok(job) = taken.recv() {
-                work(place, job);
+                work(&place, job);
             }
         });
         match spawned {
@@ -155,7 +155,7 @@ impl Drop for Place {
 }
 
 /// A worker from its first job to its last.
-fn work(place: Place, first: Job) {
+fn work(place: &Place, first: Job) {
     let settings = place.pool.settings.clone();
     let consumer = match client_config::consumer(&settings, Purpose::Replay, Events::default()) {
         Ok(consumer) => consumer,
@@ -261,16 +261,13 @@ impl Replay<'_> {
     /// them are taken; the shard gives them again.
     fn pause(&self) -> Option<()> {
         let deadline = Instant::now() + RETRY;
-        loop {
-            match self.job.request.credits.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => return Some(()),
-                // An empty batch gives a credit back, at the end of the pause.
-                Ok(()) => {
-                    std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
-                    self.job.send(Vec::new())?;
-                    return Some(());
-                }
+        match self.job.request.credits.recv_timeout(RETRY) {
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => Some(()),
+            // An empty batch gives the credit back, at the end of the pause.
+            Ok(()) => {
+                std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+                self.job.send(Vec::new())
             }
         }
     }

@@ -139,7 +139,9 @@ fn ask_broker<C: ConsumerContext>(
         }
     }
     let code = match consumer.offsets_for_times(list, BROKER_TIMEOUT) {
-        Ok(found) => return found.elements().iter().map(|found| (found.partition(), answer(found.offset()))).collect(),
+        Ok(found) => {
+            return found.elements().iter().map(|found| (found.partition(), Ok(offset(found.offset())))).collect();
+        }
         Err(error) => error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
     };
     let is_silent = matches!(
@@ -157,10 +159,10 @@ fn ask_broker<C: ConsumerContext>(
     answers
 }
 
-fn answer(offset: Offset) -> Answer {
-    match offset {
-        Offset::Offset(offset) => Ok(Some(offset)),
-        // No record is of that time or later.
-        _ => Ok(None),
+/// None if no record is of that time or later.
+fn offset(found: Offset) -> Option<i64> {
+    match found {
+        Offset::Offset(offset) => Some(offset),
+        _ => None,
     }
 }
