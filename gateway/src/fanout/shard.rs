@@ -116,6 +116,8 @@ pub struct Shard<S> {
     replays: replays::ReplayTable,
     /// Clients that have not met the live stream yet.
     catching_up: BTreeSet<usize>,
+    /// Steps that were looked at for them in this turn.
+    steps: usize,
     /// Those of them for which the budget of outboxes had no room, in turn.
     waiting_for_room: VecDeque<usize>,
     next_serial: u64,
@@ -150,6 +152,7 @@ impl<S: ClientSocket> Shard<S> {
             renewals: Vec::new(),
             replays,
             catching_up: BTreeSet::new(),
+            steps: 0,
             waiting_for_room: VecDeque::new(),
             next_serial: 1,
             now: Millis(0),

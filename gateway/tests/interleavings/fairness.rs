@@ -1,5 +1,6 @@
 //! Clients that take little or nothing: what they make the shard hold, and what the others get meanwhile.
 
+use super::client::TestClient;
 use super::topic::PARTITIONS;
 use super::world::World;
 use headgate_wire::config::SlowClient;
@@ -74,7 +75,7 @@ fn every_reader_progresses_when_more_want_old_records_than_there_are_places() {
         world.connect_at(next);
         world.quarter();
     }
-    let records = |world: &World| world.clients.iter().map(|client| client.records()).collect::<Vec<_>>();
+    let records = |world: &World| world.clients.iter().map(TestClient::records).collect::<Vec<_>>();
     let before = records(&world);
     for _ in 0..80 {
         world.give_all_room();
@@ -107,7 +108,7 @@ fn quarters_of_fast_readers(with_a_slow_one: bool) -> usize {
         }
         world.quarter();
         let is_done = |(index, records): (usize, usize)| records == RECORDS || (with_a_slow_one && index == slow);
-        if world.clients.iter().map(|client| client.records()).enumerate().all(is_done) {
+        if world.clients.iter().map(TestClient::records).enumerate().all(is_done) {
             return quarter;
         }
     }

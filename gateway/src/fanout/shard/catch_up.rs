@@ -16,8 +16,10 @@ use crate::stream::position::Position;
 use crate::stream::replay::ReplayStep;
 use writer::{NoRoom, OutboxWriter};
 
-/// Steps looked at in one go, so that a filter that lets nothing through does not hold up the shard.
-const STEPS_PER_TURN: u64 = 2048;
+/// Steps looked at for one client in one go, so that a filter that lets nothing through does not hold up the others.
+const STEPS_AT_ONCE: u64 = 256;
+/// Steps looked at for all clients that catch up before those that stream are served again.
+const STEPS_PER_TURN: usize = 1024;
 /// Clients that waited for room in the budget and are served again in one turn.
 const ROOM_PER_TURN: usize = 16;
 /// Room that must be free before a client that waits for it is served, in bytes.
@@ -68,7 +70,11 @@ enum Refill {
 impl<S: ClientSocket> Shard<S> {
     /// Serves clients that have something of their own to get.
     pub(super) fn serve_attention(&mut self, budget: usize) -> bool {
+        self.steps = 0;
         for _ in 0..budget {
+            if self.steps >= STEPS_PER_TURN {
+                break;
+            }
             let Some(index) = self.attention.pop_front() else { return false };
             let Some(client) = self.clients.get_mut(index) else { continue };
             client.attended = false;
@@ -128,6 +134,7 @@ impl<S: ClientSocket> Shard<S> {
             context: &self.settings.context,
             spec: &self.views[client.view].spec,
             session: &client.audit.session,
+            steps: &mut self.steps,
         };
         match catch_up.reading {
             Reading::Waiting => Refill::Idle,
@@ -207,7 +214,7 @@ fn read_memory(recent: &Recent, number: u64, catch_up: &mut CatchUp, writer: &mu
         return Refill::More;
     }
     writer.ready(catch_up);
-    let turn_ends = (number + STEPS_PER_TURN).min(recent.end());
+    let turn_ends = (number + STEPS_AT_ONCE).min(recent.end());
     let mut refused = None;
     while let Some(entry) = recent.get(number).filter(|_| number < turn_ends) {
         if let Err(no_room) = writer.entry(entry, &mut catch_up.position) {
@@ -250,7 +257,7 @@ fn read_replay(
     }
     let mut next = step;
     let mut refused = None;
-    for step in batch.steps.iter().skip(step).take(STEPS_PER_TURN as usize) {
+    for step in batch.steps.iter().skip(step).take(STEPS_AT_ONCE as usize) {
         match step {
             ReplayStep::Entry(entry) => {
                 if let Err(no_room) = writer.entry(entry, &mut catch_up.position) {

@@ -109,12 +109,22 @@ impl SkippedFrom {
     /// The gaps between what a client had and where it goes on. If the stream has begun again in between, positions of
     /// before mean nothing any more.
     fn gaps(&self, after: &Position, beginnings: u64) -> Vec<Gap> {
-        let has_begun_again = beginnings != self.beginnings;
-        let reason = if has_begun_again { GapReason::TopicReset } else { GapReason::SlowClient };
-        after
-            .iter()
-            .map(|(partition, to)| Gap { partition, from: self.position.next(partition), to, reason })
-            .filter(|gap| gap.to > gap.from || (has_begun_again && gap.from > 0))
-            .collect()
+        if beginnings != self.beginnings {
+            let reset = |(partition, to)| Gap {
+                partition,
+                from: self.position.next(partition),
+                to,
+                reason: GapReason::TopicReset,
+            };
+            let mut resets: Vec<Gap> = after.iter().map(reset).collect();
+            // Everybody hears of it, also a client that has seen nothing of either.
+            resets.sort_by_key(|gap| gap.from == gap.to);
+            let moved = resets.partition_point(|gap| gap.from != gap.to);
+            resets.truncate(moved.max(1));
+            return resets;
+        }
+        let gap =
+            |(partition, to)| Gap { partition, from: self.position.next(partition), to, reason: GapReason::SlowClient };
+        after.iter().map(gap).filter(|gap| gap.to > gap.from).collect()
     }
 }

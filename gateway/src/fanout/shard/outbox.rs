@@ -111,7 +111,7 @@ mod tests {
     fn an_outbox_that_was_sent_and_dropped_uses_nothing_of_the_budget() {
         let budget = Budget::new(1 << 20);
         let mut outbox = Outbox::new(&budget);
-        outbox.push(&[0; 200 * 1024]);
+        outbox.push(&vec![0; 200 * 1024]);
         assert!(budget.used() >= 200 * 1024);
         outbox.sent(200 * 1024, true);
         assert_eq!(budget.used(), 0);

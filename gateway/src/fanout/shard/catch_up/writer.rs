@@ -20,6 +20,8 @@ pub(super) struct OutboxWriter<'a> {
     pub context: &'a StreamContext,
     pub spec: &'a ViewSpec,
     pub session: &'a str,
+    /// Counts the steps that are looked at.
+    pub steps: &'a mut usize,
 }
 
 /// Why a step was not taken.
@@ -42,6 +44,7 @@ impl OutboxWriter<'_> {
 
     /// Adds a step that the client has not had, if its view shows it, and moves the client's position.
     pub fn entry(&mut self, entry: &Entry, position: &mut Position) -> Result<(), NoRoom> {
+        *self.steps += 1;
         if !entry.is_new_at(position) {
             return Ok(());
         }
