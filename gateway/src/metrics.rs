@@ -77,6 +77,7 @@ pub struct Metrics {
     kafka_up: Family<AppLabel, Gauge>,
     kafka_errors: Family<ReasonLabel, Counter>,
     kafka_lag: Family<PartitionLabel, Gauge>,
+    kafka_held: Family<PartitionLabel, Gauge>,
 }
 
 impl Metrics {
@@ -121,7 +122,12 @@ impl Metrics {
         r.register("replays_running", "Consumers reading older records now", m.replays_running.clone());
         r.register("kafka_up", "1 while at least one broker answers", m.kafka_up.clone());
         r.register("kafka_errors", "Errors of the Kafka client, by reason", m.kafka_errors.clone());
-        r.register("kafka_lag_records", "Records in Kafka that were not read yet", m.kafka_lag.clone());
+        r.register("kafka_lag_records", "Records in Kafka that may be read and were not read yet", m.kafka_lag.clone());
+        r.register(
+            "kafka_held_records",
+            "Offsets of a partition behind the beginning of an open transaction",
+            m.kafka_held.clone(),
+        );
         metrics
     }
 
@@ -243,6 +249,11 @@ impl StreamMetrics {
     /// Records of a partition that Kafka has and this gateway has not read.
     pub fn kafka_lag(&self, partition: i32, records: i64) {
         self.all.kafka_lag.get_or_create(&PartitionLabel { app: self.app.clone(), partition }).set(records);
+    }
+
+    /// Offsets of a partition that an open transaction holds back.
+    pub fn kafka_held(&self, partition: i32, offsets: i64) {
+        self.all.kafka_held.get_or_create(&PartitionLabel { app: self.app.clone(), partition }).set(offsets);
     }
 
     fn reason(&self, reason: &'static str) -> ReasonLabel {

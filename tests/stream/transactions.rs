@@ -5,8 +5,12 @@ use crate::reader::Reader;
 use anyhow::Result;
 use headgate_tests::gateway::{self, Gateway};
 use headgate_tests::kafka::{RealKafka, unique};
+use headgate_tests::wait::eventually;
 use headgate_wire::config::Isolation;
 use std::ops::Range;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_mins(1);
 
 fn values(numbers: Range<i64>) -> impl Iterator<Item = (i32, String)> + Send {
     numbers.map(|n| ((n % 2) as i32, format!(r#"{{"n":{n}}}"#)))
@@ -132,5 +136,40 @@ async fn the_last_n_are_records_and_not_offsets() -> Result<()> {
         assert_eq!(reader.history.numbers(), expected, "from=-{last}");
         assert_eq!(reader.history.gaps, vec![], "from=-{last}");
     }
+    gateway.stop().await
+}
+
+/// Nothing is wrong with the gateway, and everybody would think so.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_transaction_that_holds_the_stream_is_told_as_that_and_markers_are_no_lag() -> Result<()> {
+    let kafka = RealKafka::shared().await?;
+    let topic = unique("open");
+    kafka.create_topic(&topic, 1, &[]).await?;
+    let gateway = Gateway::start(gateway::config(&kafka.bootstrap(), &topic)).await?;
+    let producer = Producer::new(kafka, &topic, &[("transactional.id", &topic)])?;
+    producer.init_transactions().await?;
+    let values = |numbers: Range<i64>| numbers.map(|n| (0, format!(r#"{{"n":{n}}}"#)));
+    producer.begin()?;
+    producer.send(values(0..10)).await?;
+    producer.commit().await?;
+    let mut reader = Reader::open(&gateway.url("/orders?from=earliest")).await?;
+    reader.events(10).await?;
+    let lag = || gateway.metric(r#"headgate_gateway_kafka_lag_records{app="orders",partition="0"}"#);
+    eventually("no lag behind a marker", SOON, async || lag().await.is_ok_and(|lag| lag == 0.0)).await?;
+    producer.begin()?;
+    producer.send(values(10..15)).await?;
+    eventually("the reason in /status", SOON, async || {
+        let Ok(status) = gateway.status().await else { return false };
+        let kafka = &status["streams"][0]["kafka"];
+        kafka["state"] == "Reading"
+            && kafka["reason"].as_str().is_some_and(|reason| reason.contains("open transaction"))
+    })
+    .await?;
+    producer.commit().await?;
+    reader.events(15).await?;
+    eventually("no reason any more", SOON, async || {
+        gateway.status().await.is_ok_and(|status| status["streams"][0]["kafka"]["reason"].is_null())
+    })
+    .await?;
     gateway.stop().await
 }

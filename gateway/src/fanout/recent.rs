@@ -68,7 +68,7 @@ impl Recent {
     pub fn push(&mut self, entry: Entry) {
         let number = self.end();
         self.bytes += entry.memory_bytes();
-        self.head.pass(&entry);
+        entry.advance(&mut self.head);
         if let Ok(partition) = usize::try_from(entry.partition()) {
             if partition >= self.by_partition.len() {
                 self.by_partition.resize_with(partition + 1, VecDeque::new);
@@ -107,7 +107,7 @@ impl Recent {
         let Some(entry) = self.entries.pop_front() else { return };
         self.bytes -= entry.memory_bytes();
         self.first += 1;
-        self.start.pass(&entry);
+        entry.advance(&mut self.start);
         if let Some(entries) = usize::try_from(entry.partition()).ok().and_then(|p| self.by_partition.get_mut(p)) {
             entries.pop_front();
         }

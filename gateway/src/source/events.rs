@@ -1,6 +1,7 @@
 //! What the client library reports on the side: errors, statistics, log lines.
 
-use super::status::SourceStatus;
+use super::status::{Ends, SourceStatus};
+use headgate_wire::config::Isolation;
 use rdkafka::ClientContext;
 use rdkafka::Statistics;
 use rdkafka::config::RDKafkaLogLevel;
@@ -18,6 +19,8 @@ const SILENT: Duration = Duration::from_secs(6);
 pub(super) struct Events {
     /// Set for the live consumer: its reports are the gateway's knowledge of Kafka.
     pub status: Option<Arc<SourceStatus>>,
+    /// What the consumer may read.
+    pub isolation: Isolation,
 }
 
 impl ClientContext for Events {
@@ -56,7 +59,14 @@ impl ClientContext for Events {
         }
         for topic in statistics.topics.values() {
             for partition in topic.partitions.values().filter(|p| p.partition >= 0 && p.hi_offset >= 0) {
-                status.high_watermark(partition.partition, partition.hi_offset);
+                let high = partition.hi_offset;
+                // Behind the last stable offset, a transaction is open.
+                let readable = if self.isolation == Isolation::ReadCommitted && partition.ls_offset >= 0 {
+                    partition.ls_offset.min(high)
+                } else {
+                    high
+                };
+                status.ends(partition.partition, &Ends { readable, high, read: partition.eof_offset });
             }
         }
     }

@@ -71,13 +71,13 @@ mod tests {
         let (mut same, mut other) = (Position::default(), Position::default());
         for offset in 0..10 {
             lately.pass(&record(offset, 1));
-            same.pass(&record(offset, 1));
-            other.pass(&record(offset, 2));
+            record(offset, 1).advance(&mut same);
+            record(offset, 2).advance(&mut other);
         }
         assert!(lately.agrees_with(&same));
         assert!(!lately.agrees_with(&other));
         // It has read further than this gateway.
-        same.pass(&record(10, 1));
+        record(10, 1).advance(&mut same);
         assert!(!lately.agrees_with(&same));
     }
 

@@ -92,7 +92,11 @@ pub(super) fn spawn(
 }
 
 fn consumer(settings: &SourceSettings, status: &Arc<SourceStatus>) -> Result<BaseConsumer<Events>, SourceError> {
-    client_config::consumer(settings, Purpose::Live, Events { status: Some(status.clone()) })
+    client_config::consumer(
+        settings,
+        Purpose::Live,
+        Events { status: Some(status.clone()), isolation: settings.kafka.isolation },
+    )
 }
 
 struct Live {
@@ -283,7 +287,7 @@ impl Live {
                 *to.batch_bytes += record.memory_bytes();
                 to.status.metrics().record_bytes.inc_by(message.payload_len() as u64);
                 let entry = Entry::Record(Arc::new(record));
-                to.position.pass(&entry);
+                entry.advance(to.position);
                 to.batch.push(entry);
             }
             Err(KafkaError::PartitionEOF(partition)) => at_end(partition),
@@ -294,6 +298,7 @@ impl Live {
                     Some(
                         RDKafkaErrorCode::OffsetOutOfRange
                             | RDKafkaErrorCode::AutoOffsetReset
+                            | RDKafkaErrorCode::LogTruncation
                             | RDKafkaErrorCode::NoOffset
                             | RDKafkaErrorCode::UnknownTopic
                             | RDKafkaErrorCode::UnknownTopicOrPartition

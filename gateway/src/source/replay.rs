@@ -372,7 +372,11 @@ impl Replay<'_> {
                 Some(Err(error)) => {
                     if matches!(
                         error.rdkafka_error_code(),
-                        Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset)
+                        Some(
+                            RDKafkaErrorCode::OffsetOutOfRange
+                                | RDKafkaErrorCode::AutoOffsetReset
+                                | RDKafkaErrorCode::LogTruncation
+                        )
                     ) {
                         return true;
                     }

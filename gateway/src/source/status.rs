@@ -7,10 +7,15 @@ use crate::stream::position::Position;
 use headgate_process::Latch;
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// A transaction that is open for longer is worth telling of.
+const HELD_LONG: Duration = Duration::from_secs(10);
+/// Partitions that are named then.
+const HELD_NAMED: usize = 8;
 /// Refusals of leaders that are further apart belong to two events.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(5);
 /// A broker that is behind says outdated things for less than this.
@@ -47,6 +52,17 @@ impl KafkaState {
     }
 }
 
+/// Where a partition ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ends {
+    /// The offset up to which the consumer may read.
+    pub readable: i64,
+    /// The offset that the next record will get.
+    pub high: i64,
+    /// The end that the consumer has reached last; negative if it has reached none.
+    pub read: i64,
+}
+
 /// Shared between the consumer and whoever asks.
 #[derive(Debug)]
 pub struct SourceStatus {
@@ -67,6 +83,8 @@ struct Inner {
     position: Position,
     /// What was read before it.
     lately: Lately,
+    /// Partitions whose end is held back by an open transaction, and since when.
+    held: BTreeMap<i32, Instant>,
     /// A check of the id of the topic; 0 while it is not known.
     topic: u32,
     /// How often the stream has begun, or begun again, at a position that does not follow from the one before it.
@@ -82,13 +100,28 @@ struct Inner {
 pub struct StatusReport {
     /// State.
     pub state: KafkaState,
-    /// The client library's words, if something is wrong.
+    /// The client library's words, if something is wrong, or that an open transaction holds records back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// How long the state has lasted, in seconds.
     pub for_seconds: u64,
     /// Next offset of every partition.
     pub positions: Vec<i64>,
+}
+
+impl Inner {
+    /// Which partitions an open transaction has held back for a while.
+    fn held_back(&self) -> Option<String> {
+        let long = self.held.iter().filter(|(_, since)| since.elapsed() >= HELD_LONG);
+        let partitions: Vec<String> = long.take(HELD_NAMED).map(|(partition, _)| partition.to_string()).collect();
+        let named = partitions.join(", ");
+        (!named.is_empty()).then(|| {
+            format!(
+                "an open transaction of a producer holds back the end of partition {named}; nobody who reads committed \
+                 records gets further until it ends or times out"
+            )
+        })
+    }
 }
 
 impl SourceStatus {
@@ -100,6 +133,7 @@ impl SourceStatus {
             since: Instant::now(),
             position: Position::default(),
             lately: Lately::default(),
+            held: BTreeMap::new(),
             topic: 0,
             generation: 0,
             started: false,
@@ -124,7 +158,7 @@ impl SourceStatus {
         let inner = self.lock();
         StatusReport {
             state: inner.state,
-            reason: inner.reason.clone(),
+            reason: inner.reason.clone().or_else(|| inner.held_back()),
             for_seconds: inner.since.elapsed().as_secs(),
             positions: inner.position.iter().map(|(_, next)| next).collect(),
         }
@@ -195,9 +229,19 @@ impl SourceStatus {
         }
     }
 
-    pub(super) fn high_watermark(&self, partition: i32, high: i64) {
-        let next = self.lock().position.next(partition);
-        self.metrics.kafka_lag(partition, (high - next).max(0));
+    /// Where a partition ends now, in the words of the client library.
+    pub(super) fn ends(&self, partition: i32, ends: &Ends) {
+        let mut inner = self.lock();
+        // The end that was reached may be behind markers of transactions, which are no records.
+        let next = inner.position.next(partition).max(ends.read);
+        if ends.readable < ends.high {
+            inner.held.entry(partition).or_insert_with(Instant::now);
+        } else {
+            inner.held.remove(&partition);
+        }
+        drop(inner);
+        self.metrics.kafka_lag(partition, (ends.readable - next).max(0));
+        self.metrics.kafka_held(partition, ends.high - ends.readable);
     }
 
     /// The topic was deleted and made again.

@@ -53,6 +53,11 @@ impl Entry {
         }
     }
 
+    /// Moves a position behind this entry, never back.
+    pub fn advance(&self, position: &mut Position) {
+        position.advance_after(self.partition(), self.next(), self.seen());
+    }
+
     /// Whether a reader at `position` has not had this entry yet.
     pub fn is_new_at(&self, position: &Position) -> bool {
         self.next() > position.next(self.partition())

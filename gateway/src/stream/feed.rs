@@ -107,3 +107,24 @@ impl FeedReceiver {
         self.queue.len() >= self.queue.max_capacity()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_lets_its_queue_fill_hears_when_the_source_waits() {
+        let (sender, mut receiver) = channel(2);
+        let feed = || Feed::Entries(Arc::from([]));
+        for _ in 0..2 {
+            sender.send(feed()).await.unwrap();
+        }
+        let waiting = tokio::spawn(async move { sender.send(feed()).await });
+        assert!(matches!(receiver.next(false).await, Next::Full));
+        for _ in 0..3 {
+            assert!(matches!(receiver.next(true).await, Next::Feed(_)));
+        }
+        waiting.await.unwrap().unwrap();
+        assert!(matches!(receiver.next(true).await, Next::End));
+    }
+}

@@ -2,7 +2,6 @@
 //!
 //! Pure. A position is what a [`Cursor`] encodes; everything about resuming is a comparison of two positions.
 
-use super::entry::Entry;
 use headgate_wire::Cursor;
 use headgate_wire::cursor::{MAX_PARTITIONS, Seen};
 
@@ -80,11 +79,6 @@ impl Position {
         if next > self.next(partition) {
             self.set_after(partition, next, seen);
         }
-    }
-
-    /// Moves behind a step of the stream, never back.
-    pub fn pass(&mut self, entry: &Entry) {
-        self.advance_after(entry.partition(), entry.next(), entry.seen());
     }
 
     /// Whether a record has not been seen at this position.

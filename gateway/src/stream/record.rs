@@ -11,6 +11,7 @@ mod context;
 mod json;
 mod lookup;
 mod media_type;
+mod required;
 #[cfg(test)]
 pub(crate) mod samples;
 

@@ -6,13 +6,11 @@
 
 mod writer;
 
-use super::client::{State, Write};
+use super::client::{CatchUp, Reading, State, Write};
 use super::replays::Replay;
 use super::{ClientSocket, Shard};
 use crate::fanout::recent::Recent;
 use crate::stream::entry::Entry;
-use crate::stream::feed::Generation;
-use crate::stream::position::Position;
 use crate::stream::replay::ReplayStep;
 use writer::{NoRoom, OutboxWriter};
 
@@ -24,33 +22,6 @@ const STEPS_PER_TURN: usize = 1024;
 const ROOM_PER_TURN: usize = 16;
 /// Room that must be free before a client that waits for it is served, in bytes.
 const ROOM_BYTES: usize = 8 * 1024;
-
-/// Where a client reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
-    /// In memory, at this entry.
-    Memory(u64),
-    /// In a replay, at this step of its current batch.
-    Replay(u64, usize),
-    /// Nowhere yet: it is in the line for a replay.
-    Waiting,
-    /// Nowhere: it has not taken what it was given. Then it gets in line again.
-    Parked,
-}
-
-/// A client on its way.
-#[derive(Debug)]
-pub(super) struct CatchUp {
-    pub position: Position,
-    pub reading: Reading,
-    /// `Some(resumed)` until the ready message has been sent.
-    pub ready_pending: Option<bool>,
-    /// The generation that the position belongs to. While the shard has not heard of it, the client waits: what the
-    /// shard has in memory does not belong to its position.
-    pub generation: Generation,
-    /// It is in the line for room in the budget of outboxes.
-    pub waits_for_room: bool,
-}
 
 /// How a refill ended.
 #[derive(Debug, PartialEq, Eq)]

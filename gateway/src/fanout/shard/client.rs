@@ -1,6 +1,5 @@
 //! One client of a shard: its position in a log, what it must be sent besides, and what is known about it.
 
-use super::catch_up::CatchUp;
 use super::outbox::Outbox;
 use super::socket::ClientSocket;
 use crate::auth::Principal;
@@ -9,7 +8,7 @@ use crate::auth::limits::Permit;
 use crate::fanout::log::Log;
 use crate::fanout::view::ViewSpec;
 use crate::session::{Millis, Session, SessionSettings};
-use crate::stream::feed::Beginning;
+use crate::stream::feed::{Beginning, Generation};
 use crate::stream::position::Position;
 use headgate_wire::{CloseReason, Filter};
 use secrecy::SecretString;
@@ -63,6 +62,33 @@ pub(super) struct SkippedFrom {
     pub position: Position,
     /// [`Log::beginnings_at`] that place.
     pub beginnings: u64,
+}
+
+/// Where a client reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// In memory, at this entry.
+    Memory(u64),
+    /// In a replay, at this step of its current batch.
+    Replay(u64, usize),
+    /// Nowhere yet: it is in the line for a replay.
+    Waiting,
+    /// Nowhere: it has not taken what it was given. Then it gets in line again.
+    Parked,
+}
+
+/// A client on its way.
+#[derive(Debug)]
+pub(super) struct CatchUp {
+    pub position: Position,
+    pub reading: Reading,
+    /// `Some(resumed)` until the ready message has been sent.
+    pub ready_pending: Option<bool>,
+    /// The generation that the position belongs to. While the shard has not heard of it, the client waits: what the
+    /// shard has in memory does not belong to its position.
+    pub generation: Generation,
+    /// It is in the line for room in the budget of outboxes.
+    pub waits_for_room: bool,
 }
 
 /// What a client is doing.

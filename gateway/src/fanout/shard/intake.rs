@@ -1,7 +1,6 @@
 //! Steps of the stream into memory, and as frames into the logs of the views that show them.
 
-use super::catch_up::Reading;
-use super::client::{Client, State};
+use super::client::{Client, Reading, State};
 use super::{ClientSocket, Shard};
 use crate::encode::encoder::Outcome;
 use crate::stream::entry::Entry;
@@ -46,7 +45,7 @@ impl<S: ClientSocket> Shard<S> {
             // The source reads a partition again after an error.
             return;
         }
-        self.after.pass(entry);
+        entry.advance(&mut self.after);
         self.encoder.position_changed();
         let mut candidates = std::mem::take(&mut self.candidates);
         match entry {

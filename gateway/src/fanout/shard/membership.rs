@@ -1,7 +1,6 @@
 //! Clients come, change their filter, and go; views exist as long as somebody is in them.
 
-use super::catch_up::{CatchUp, Reading};
-use super::client::{Client, ClientId, Join, Renewal, State};
+use super::client::{CatchUp, Client, ClientId, Join, Reading, Renewal, State};
 use super::outbox::Outbox;
 use super::{ClientSocket, Shard};
 use crate::auth::{Principal, User};

@@ -5,8 +5,7 @@
 //! does one that has had its time. Whoever leaves keeps its exact position and gets in line again as soon as it has taken
 //! what it was given, so every waiting client makes progress.
 
-use super::catch_up::Reading;
-use super::client::State;
+use super::client::{Reading, State};
 use super::replays::Replay;
 use super::{ClientSocket, Shard};
 use crate::stream::replay::ReplayBatch;

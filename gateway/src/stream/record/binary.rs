@@ -4,7 +4,7 @@
 //! whose names are not letters and digits (CloudEvents 1.0, "Naming Conventions"), and a time that is not RFC 3339.
 
 use super::attributes::{Attributes, HeaderValues};
-use super::classify::{NOT_UTF8, TOO_MANY_ATTRIBUTES, complete};
+use super::required::{NOT_UTF8, TOO_MANY_ATTRIBUTES, complete};
 use super::{Body, Data, Header, MAX_ATTRIBUTES, media_type};
 use bytes::Bytes;
 use jiff::Timestamp;

@@ -1,32 +1,11 @@
 //! Decides what a record is, in the order of the CloudEvents Kafka binding, section 3: structured by its
 //! `content-type`, binary by its `ce_` headers, structured without the header, plain.
 //!
-//! Owns the words that say why a record is undecodable. Infallible: a record that is nothing of these is plain.
+//! Infallible: a record that is nothing of these is plain.
 
-use super::attributes::{Attributes, HeaderValues};
+use super::attributes::HeaderValues;
+use super::required::{UNSUPPORTED_FORMAT, complete};
 use super::{Body, Content, Data, Header, RecordParts, binary, json, media_type};
-
-/// A structured event in Avro, Protobuf or another format that this gateway does not read.
-const UNSUPPORTED_FORMAT: &str = "unsupported-format";
-/// Claims to be JSON, and is not, or is nested too deeply.
-pub(super) const NOT_JSON: &str = "not-json";
-/// An attribute's name is written with JSON escapes that it does not need.
-pub(super) const ESCAPED_NAME: &str = "escaped-attribute-name";
-/// More than [`super::MAX_ATTRIBUTES`].
-pub(super) const TOO_MANY_ATTRIBUTES: &str = "too-many-attributes";
-/// A `ce_` header is not UTF-8.
-pub(super) const NOT_UTF8: &str = "attribute-not-utf8";
-
-/// A CloudEvent of a version other than 1.0.
-const UNSUPPORTED_VERSION: &str = "unsupported-specversion";
-
-/// What CloudEvents 1.0 requires, with the word for its absence.
-const REQUIRED: [(&str, &str); 4] = [
-    ("specversion", "missing-specversion"),
-    ("id", "missing-id"),
-    ("source", "missing-source"),
-    ("type", "missing-type"),
-];
 
 /// What the record is, and what its value looks like.
 pub(super) fn classify(parts: &RecordParts) -> (Body, Content) {
@@ -55,18 +34,6 @@ pub(super) fn classify(parts: &RecordParts) -> (Body, Content) {
         },
     };
     (body, content)
-}
-
-/// Passes attributes on if everything that CloudEvents requires is among them: non-empty, and of a version 1.0, which
-/// some producers write with a patch number.
-pub(super) fn complete(attributes: Attributes) -> Result<Attributes, &'static str> {
-    for (name, reason) in REQUIRED {
-        let value = attributes.string(name).filter(|value| !value.is_empty()).ok_or(reason)?;
-        if name == "specversion" && value != "1.0" && !value.starts_with("1.0.") {
-            return Err(UNSUPPORTED_VERSION);
-        }
-    }
-    Ok(attributes)
 }
 
 /// The last header of that name, in whatever case, if it is UTF-8 and not empty.

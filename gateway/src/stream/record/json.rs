@@ -3,7 +3,7 @@
 //! The grammar is serde_json's; this file never looks inside `data`, and bounds nesting and the number of attributes.
 
 use super::attributes::{Attributes, Form, JsonMembers};
-use super::classify::{ESCAPED_NAME, NOT_JSON, TOO_MANY_ATTRIBUTES};
+use super::required::{ESCAPED_NAME, NOT_JSON, TOO_MANY_ATTRIBUTES};
 use super::{Body, MAX_ATTRIBUTES, MAX_JSON_DEPTH};
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};

@@ -1,7 +1,7 @@
 //! Encodes steps for one client that catches up.
 
-use super::CatchUp;
 use crate::encode::encoder::{Encoder, Outcome};
+use crate::fanout::shard::client::CatchUp;
 use crate::fanout::shard::outbox::Outbox;
 use crate::fanout::view::ViewSpec;
 use crate::stream::entry::{Entry, Gap};
@@ -53,7 +53,7 @@ impl OutboxWriter<'_> {
         if let Some(shown) = &shown {
             self.check_room(shown.memory_bytes())?;
         }
-        position.pass(entry);
+        entry.advance(position);
         let Some(shown) = shown else { return Ok(()) };
         self.encoder.position_changed();
         if let Outcome::Frame(frame) | Outcome::Skipped(frame, _) =
