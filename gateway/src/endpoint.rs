@@ -48,6 +48,8 @@ pub struct Endpoint {
     pub source: Source,
     /// What is counted.
     pub metrics: StreamMetrics,
+    /// What all clients together may use.
+    pub budgets: Budgets,
     /// Whether all threads are alive.
     pub supervision: Supervision,
     shards: Vec<ShardHandle>,
@@ -96,6 +98,7 @@ impl Endpoint {
             context,
             source,
             metrics,
+            budgets: shard_settings.budgets,
             supervision,
             shards,
             draining: AtomicBool::new(false),

@@ -13,6 +13,9 @@ use std::net::IpAddr;
 /// What browsers send for a page without an origin of its own, such as a file or a sandboxed frame.
 const OPAQUE: &str = "null";
 
+/// Ends of names of Services; neither is a domain that can be had.
+const CLUSTER_NAMES: [&str; 2] = [".svc", ".svc.cluster.local"];
+
 /// The origins that may connect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OriginPolicy {
@@ -53,6 +56,11 @@ impl OriginPolicy {
         let Some(origin) = origins.next() else { return Ok(()) };
         let origin = origin.to_str().ok().and_then(Origin::parse).filter(|_| origins.next().is_none());
         match origin {
+            None => Err(Rejection::new(
+                RejectionKind::OriginNotAllowed,
+                "the Origin header is not one origin, as in `https://shop.example.com`; a client that is not a browser \
+                 should leave it out",
+            )),
             Some(origin) if self.allowed.contains(&origin) || self.is_own(&origin, headers, uri) => Ok(()),
             _ => Err(Rejection::new(
                 RejectionKind::OriginNotAllowed,
@@ -75,10 +83,14 @@ impl Origin {
         matches!(self, Self::Tuple { host, .. } if host == name)
     }
 
-    /// At an address, or at this machine: no name server decides where that is.
+    /// At an address, at this machine, or at a Service of the cluster: no name server that a stranger runs decides where
+    /// that is. Clients that are not browsers often send the address that they dial.
     fn is_beyond_names(&self) -> bool {
         let Self::Tuple { host, .. } = self else { return false };
-        host == "localhost" || host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok()
+        let is_service = CLUSTER_NAMES.iter().any(|suffix| host.ends_with(suffix));
+        is_service
+            || host == "localhost"
+            || host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok()
     }
 
     /// `scheme "://" host [ ":" port ]` (RFC 6454 section 6.2), or `null`.
@@ -150,6 +162,26 @@ mod tests {
             (HOST, HeaderValue::from_str(host).unwrap()),
         ]);
         OriginPolicy::new(&allowed, None).unwrap().check(&headers, &Uri::from_static("/orders")).is_ok()
+    }
+
+    #[test]
+    fn clients_in_the_cluster_may_name_the_service_that_they_dial_also_beside_a_public_hostname() {
+        let policy = OriginPolicy::new(&[], Some("shop.streams.example.com")).unwrap();
+        let check = |host: &str, origin: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, host.parse().unwrap());
+            headers.insert(ORIGIN, origin.parse().unwrap());
+            policy.check(&headers, &Uri::from_static("/orders")).map_err(|error| error.to_string())
+        };
+        for host in ["orders-gateway.shop.svc.cluster.local:8080", "orders-gateway.shop.svc:8080"] {
+            assert_eq!(check(host, &format!("http://{host}")), Ok(()), "{host}");
+        }
+        // A name that anybody can have, and another Service than the one that was dialled.
+        assert!(check("a.svc.example.com", "http://a.svc.example.com").is_err());
+        assert!(check("orders.shop.svc", "http://evil.shop.svc").is_err());
+        assert!(
+            check("shop.streams.example.com", "localhost:8080").is_err_and(|error| error.contains("not one origin"))
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Bytes that a pod may hold for one purpose, whatever the number of its shards.
+//! What a pod may spend on one purpose, most of it bytes, whatever the number of its shards.
 //!
 //! A [`Budget`] only counts; whoever fills it asks first and decides what happens when it is full. A [`Share`] is the part
 //! that one holder uses, and is given back when the holder goes.
@@ -94,13 +94,19 @@ pub struct Budgets {
     pub replays: Arc<Budget>,
     /// Bytes handed to the tasks of TLS connections and server-sent events, and not written yet.
     pub relays: Arc<Budget>,
+    /// Comparisons that each record must be asked for, because no index finds the views of these filters. Not bytes, but
+    /// shared in the same way.
+    pub filters: Arc<Budget>,
 }
+
+/// Comparisons of [`Budgets::filters`]: each costs some tens of nanoseconds for every record of the stream.
+const COMPARISONS: usize = 4096;
 
 impl Budgets {
     /// Each budget of this many bytes.
     pub fn of_bytes(logs: usize, outboxes: usize, replays: usize, relays: usize) -> Self {
         let [logs, outboxes, replays, relays] = [logs, outboxes, replays, relays].map(Budget::new);
-        Self { logs, outboxes, replays, relays }
+        Self { logs, outboxes, replays, relays, filters: Budget::new(COMPARISONS) }
     }
 }
 

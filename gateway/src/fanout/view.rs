@@ -4,7 +4,7 @@
 //! belong to the shard.
 
 use crate::encode::format::Encoding;
-use crate::fanout::budget::{Budget, Share};
+use crate::fanout::budget::{Budgets, Share};
 use crate::fanout::log::Log;
 use crate::session::Millis;
 use crate::stream::entry::Entry;
@@ -15,7 +15,6 @@ use crate::stream::record::{Record, StreamContext};
 use headgate_wire::Filter;
 use headgate_wire::message::GapReason;
 use std::borrow::Cow;
-use std::sync::Arc;
 
 /// What makes two clients see the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,6 +31,18 @@ impl ViewSpec {
     /// Brings the filters into canonical form, so that equal views are found equal.
     pub fn new(filters: Vec<Filter>, key: Option<String>, encoding: Encoding) -> Self {
         Self { filters: filter::canonical(filters), key, encoding }
+    }
+
+    /// The same with other filters.
+    #[must_use]
+    pub fn with_filters(&self, filters: Vec<Filter>) -> Self {
+        Self::new(filters, self.key.clone(), self.encoding)
+    }
+
+    /// Comparisons that every record must be asked for because of this view; none if the router finds it by a value.
+    pub fn comparisons(&self) -> usize {
+        let is_indexed = self.key.is_some() || filter::required_values(&self.filters).is_some();
+        if is_indexed { 0 } else { self.filters.iter().map(Filter::leaves).sum() }
     }
 
     /// What this view shows of a step of the stream.
@@ -61,6 +72,8 @@ pub struct View {
     pub log: Log,
     /// What the log uses of the pod's budget.
     memory: Share,
+    /// What the filters use of the pod's comparisons.
+    _comparisons: Share,
     /// Clients of this view, in the order of the sweep.
     pub members: Vec<usize>,
     /// Members that read from the log; the others are still catching up, or closing.
@@ -83,11 +96,14 @@ pub struct View {
 
 impl View {
     /// A view without members.
-    pub fn new(spec: ViewSpec, logs: &Arc<Budget>) -> Self {
+    pub fn new(spec: ViewSpec, budgets: &Budgets) -> Self {
+        let mut comparisons = budgets.filters.share();
+        comparisons.set(spec.comparisons());
         Self {
             spec,
             log: Log::new(),
-            memory: logs.share(),
+            memory: budgets.logs.share(),
+            _comparisons: comparisons,
             members: Vec::new(),
             streaming: 0,
             turn: 0,
@@ -162,7 +178,7 @@ mod tests {
 
     fn view(members: usize) -> View {
         let encoding = Encoding { format: Format::Raw, envelope: Envelope::Plain, kafka_metadata: false };
-        let mut view = View::new(ViewSpec::new(Vec::new(), None, encoding), &Budget::new(1 << 20));
+        let mut view = View::new(ViewSpec::new(Vec::new(), None, encoding), &Budgets::of_bytes(1 << 20, 0, 0, 0));
         view.members = (0..members).collect();
         view.log.append_notice(b"frame", &Position::default());
         view

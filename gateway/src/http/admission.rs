@@ -65,6 +65,14 @@ pub(super) async fn admit(
 
     let enforced: Arc<[_]> = config.wire.stream.filters.iter().chain(principal.filters()).cloned().collect();
     let filters = enforced.iter().cloned().chain(asked.filters).collect();
+    let spec = ViewSpec::new(filters, asked.key, encoding);
+    if !endpoint.budgets.filters.has_room(spec.comparisons()) {
+        endpoint.metrics.budget_full("filters");
+        return Err(Rejection::new(
+            RejectionKind::GatewayFull,
+            "the filters of this gateway's clients take as much as they may; compare with exact values, or try again",
+        ));
+    }
     let audit = Audit {
         session: endpoint.next_session(),
         app: endpoint.app().into(),
@@ -80,7 +88,7 @@ pub(super) async fn admit(
         limits: config.wire.limits,
         dialect: dialect(encoding),
         expires_at: end_of_token(&principal),
-        spec: ViewSpec::new(filters, asked.key, encoding),
+        spec,
         enforced,
         start,
         principal,

@@ -69,7 +69,7 @@ pub enum Output {
     Close(CloseReason),
     /// The peer closes: write [`frame::close_echo_frame`] and close (RFC 6455 section 5.5.1).
     PeerClosed(Option<u16>),
-    /// The client sent a newer token: have it checked, and tell [`Session::on_renewed`] or [`Session::on_not_renewed`].
+    /// The client sent a newer token: have it checked, and tell [`Session::on_renewed`] or [`Session::on_refused`].
     Renew(NewToken),
     /// The client replaced its own filter. All must match; valid and canonical. Empty = whatever the endpoint lets through.
     Filter(Vec<Filter>),
@@ -166,8 +166,8 @@ impl Session {
         if self.closed { Output::Nothing } else { self.answer(&ServerMessage::Refreshed { expires_at }) }
     }
 
-    /// A newer token was not accepted; everything stays as it was.
-    pub fn on_not_renewed(&mut self, code: ErrorCode, message: String) -> Output {
+    /// What the client asked for, a newer token or another filter, is not accepted; everything stays as it was.
+    pub fn on_refused(&mut self, code: ErrorCode, message: String) -> Output {
         if self.closed {
             return Output::Nothing;
         }

@@ -372,9 +372,9 @@ impl World {
         assert_eq!(left, (0, 0, 0), "clients, permits and replays are left");
         let StreamMetrics { connections, views, log_bytes, .. } = &self.metrics;
         assert_eq!(connections.get(), 0, "the gauge of connections: {views:?} {log_bytes:?}");
-        let Budgets { logs, outboxes, replays, relays } = &self.settings.budgets;
-        let used = [logs, outboxes, replays, relays].map(|budget| budget.used());
-        assert_eq!(used, [0; 4], "bytes of logs, outboxes, replays and relays are left");
+        let Budgets { logs, outboxes, replays, relays, filters } = &self.settings.budgets;
+        let used = [logs, outboxes, replays, relays, filters].map(|budget| budget.used());
+        assert_eq!(used, [0; 5], "bytes of logs, outboxes, replays and relays, or comparisons, are left");
     }
 }
 

@@ -4,7 +4,7 @@ use super::topic::Topic;
 use headgate_gateway::fanout::shard::{ClientId, ClientSocket};
 use headgate_gateway::stream::position::Position;
 use headgate_wire::ServerMessage;
-use headgate_wire::message::GapReason;
+use headgate_wire::message::{ErrorCode, GapReason};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -53,6 +53,8 @@ pub struct TestClient {
     pub cursor: Option<Position>,
     /// What its `ready` message said.
     pub resumed: Option<bool>,
+    /// What it was refused.
+    pub errors: Vec<ErrorCode>,
     /// Gaps that said that the topic is another one.
     pub resets: usize,
     parsed: usize,
@@ -72,6 +74,7 @@ impl TestClient {
             covered: start,
             cursor: None,
             resumed: None,
+            errors: Vec::new(),
             resets: 0,
             parsed: 0,
             records: 0,
@@ -150,6 +153,7 @@ impl TestClient {
                 self.resumed = Some(*resumed);
                 self.remember(Some(cursor));
             }
+            ServerMessage::Error { code, .. } => self.errors.push(*code),
             ServerMessage::Cursor { cursor } | ServerMessage::Draining { cursor, .. } => {
                 self.remember(Some(cursor));
             }

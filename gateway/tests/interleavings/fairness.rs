@@ -4,6 +4,7 @@ use super::client::TestClient;
 use super::topic::PARTITIONS;
 use super::world::World;
 use headgate_wire::config::SlowClient;
+use headgate_wire::message::ErrorCode;
 
 /// Quarters of a second in which a client that takes nothing must be gone: 30 s, its close, and a tick.
 const GONE: usize = 150;
@@ -173,4 +174,30 @@ fn budgets_are_empty_once_everybody_has_left() {
         world.disconnect(client);
     }
     assert_eq!(used(), [0, 0, 0]);
+}
+
+#[test]
+fn costly_filters_end_at_a_bound_of_the_pod_and_make_room_when_their_clients_leave() {
+    /// What the pod has room for.
+    const COSTLY: usize = 64;
+    let mut world = World::new(50_000, 50_000, SlowClient::Disconnect, 1);
+    for client in 0..=COSTLY + 1 {
+        world.connect_latest(false);
+        world.give_room(client, 1 << 20);
+    }
+    world.quarter();
+    for client in 0..=COSTLY {
+        world.ask_for_a_costly_filter(client);
+    }
+    world.quarter();
+    assert!(world.clients[..COSTLY].iter().all(|client| client.errors.is_empty()));
+    assert_eq!(world.clients[COSTLY].errors, [ErrorCode::TryLater]);
+    // What an index finds costs nothing.
+    world.change_filter(COSTLY, true);
+    world.quarter();
+    assert_eq!(world.clients[COSTLY].errors.len(), 1);
+    world.disconnect(0);
+    world.ask_for_a_costly_filter(COSTLY + 1);
+    world.quarter();
+    assert!(world.clients[COSTLY + 1].errors.is_empty());
 }

@@ -201,6 +201,14 @@ impl World {
         self.shard.inbound(id, Ok(Inbound::Text(text)));
     }
 
+    /// The client asks for a filter of 64 comparisons that no index knows, different from any other client's.
+    pub fn ask_for_a_costly_filter(&mut self, client: usize) {
+        let leaf = |leaf: usize| serde_json::json!({ "suffix": { "subject": format!("{client}-{leaf}") } });
+        let leaves: Vec<_> = (0..64).map(leaf).collect();
+        let message = serde_json::json!({ "type": "filter", "filters": [{ "not": { "any": leaves } }] });
+        self.shard.inbound(self.clients[client].id, Ok(Inbound::Text(message.to_string())));
+    }
+
     /// A quarter of a second in which replays and the shard do what they can.
     pub fn quarter(&mut self) {
         self.tick(250);

@@ -11,9 +11,9 @@ use crate::session::{Millis, NewToken, Output, Session};
 use crate::stream::entry::Gap;
 use crate::stream::feed::{Beginning, Generation};
 use crate::stream::position::Position;
-use headgate_wire::CloseReason;
 use headgate_wire::close::Retry;
 use headgate_wire::message::ErrorCode;
+use headgate_wire::{CloseReason, Filter};
 use std::sync::Arc;
 
 /// How long a closing client may take to read what is left for it and to answer the close, in milliseconds.
@@ -21,6 +21,10 @@ const CLOSE_TIMEOUT_MS: u64 = 5_000;
 
 /// The same for a client that may no longer read, in milliseconds: its socket is gone soon, even if it takes nothing.
 const ACCESS_END_TIMEOUT_MS: u64 = 750;
+
+/// Told to a client whose filters would cost more than the pod has left.
+const FILTERS_FULL: &str =
+    "the filters of all clients take as much as they may; compare with exact values, which costs nothing, or try again";
 
 impl<S: ClientSocket> Shard<S> {
     /// Takes a connection over; returns its id for the task that reads from it.
@@ -138,7 +142,7 @@ impl<S: ClientSocket> Shard<S> {
         if let Some(view) = self.by_spec.get(&spec) {
             return *view;
         }
-        let index = self.views.insert(View::new(spec.clone(), &self.settings.budgets.logs));
+        let index = self.views.insert(View::new(spec.clone(), &self.settings.budgets));
         self.router.insert(index, &spec);
         self.by_spec.insert(spec, index);
         self.metrics.views.set(self.views.len() as i64);
@@ -185,13 +189,22 @@ impl<S: ClientSocket> Shard<S> {
                     self.renewals.push(Renewal { client: client.id, principal: client.principal.clone(), token });
                 }
             }
-            Output::Filter(filters) => {
-                if let Some(client) = self.clients.get_mut(index) {
-                    client.next_filters = Some(filters);
-                    self.change_filter(index);
-                }
-            }
+            Output::Filter(filters) => self.take_filters(index, filters),
         }
+    }
+
+    /// Remembers the filters that a client changes to, unless they cost more than the pod has left.
+    fn take_filters(&mut self, index: usize, filters: Vec<Filter>) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let spec = &self.views[client.view].spec;
+        let spec = spec.with_filters(client.enforced.iter().cloned().chain(filters.iter().cloned()).collect());
+        if !self.by_spec.contains_key(&spec) && !self.settings.budgets.filters.has_room(spec.comparisons()) {
+            self.metrics.budget_full("filters");
+            let output = client.session.on_refused(ErrorCode::TryLater, FILTERS_FULL.to_owned());
+            return self.carry_out(index, output);
+        }
+        client.next_filters = Some(filters);
+        self.change_filter(index);
     }
 
     /// Puts an answer in line. A client that causes more answers than it reads is closed.
@@ -226,7 +239,7 @@ impl<S: ClientSocket> Shard<S> {
                     client.session.close(CloseReason::AccessChanged)
                 }
             }
-            Err((code, message)) => client.session.on_not_renewed(code, message),
+            Err((code, message)) => client.session.on_refused(code, message),
         };
         self.carry_out(id.index, output);
     }
@@ -287,7 +300,7 @@ impl<S: ClientSocket> Shard<S> {
         let view = &self.views[client.view];
         let Some(own) = client.next_filters.take() else { return };
         let filters = client.enforced.iter().cloned().chain(own).collect();
-        let spec = ViewSpec::new(filters, view.spec.key.clone(), view.spec.encoding);
+        let spec = view.spec.with_filters(filters);
         let (ready, generation) = match &client.state {
             State::CatchingUp(catch_up) => (catch_up.ready_pending, catch_up.generation),
             _ => (None, self.generation),

@@ -38,7 +38,7 @@ impl<S: ClientSocket> Shard<S> {
 
     fn report(&mut self) {
         self.metrics.replays_running.set(self.replays.len() as i64);
-        let Budgets { logs, outboxes, replays, relays } = &self.settings.budgets;
+        let Budgets { logs, outboxes, replays, relays, .. } = &self.settings.budgets;
         self.metrics.log_bytes.set(logs.used() as i64);
         for (name, budget) in [("logs", logs), ("outboxes", outboxes), ("replays", replays), ("relays", relays)] {
             self.metrics.budget(name, budget.used());

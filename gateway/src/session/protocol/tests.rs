@@ -144,7 +144,7 @@ fn a_newer_token_is_asked_about_and_prolongs_the_connection_once_it_is_accepted(
 #[test]
 fn a_token_that_is_not_accepted_leaves_the_end_of_the_connection_where_it_was() {
     let mut session = with_token(Dialect::HeadgateV1);
-    let answer = session.on_not_renewed(ErrorCode::Unauthorized, "no".into());
+    let answer = session.on_refused(ErrorCode::Unauthorized, "no".into());
     assert!(matches!(answer, Output::Send(_)));
     assert_eq!(session.on_tick(Millis(30_000)), Output::Close(CloseReason::TokenExpired));
     assert_eq!(session.on_renewed(Millis(90_000), String::new()), Output::Nothing, "it came too late");
