@@ -9,6 +9,7 @@ mod crashes;
 mod filters;
 mod histories;
 mod leaderless;
+mod many_partitions;
 mod outage;
 mod producer;
 mod reader;
