@@ -10,6 +10,9 @@ use crate::http::serve;
 use crate::http::tls::{Tls, TlsError};
 use crate::metrics::Metrics;
 use crate::source::SourceError;
+use crate::supervision::Alive;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use headgate_process::admin::{self, Admin};
 use headgate_process::{Latch, Readiness, build_info};
 use headgate_wire::config::{AuthMode, Listeners};
@@ -136,12 +139,14 @@ impl App {
         for (endpoint, provider) in self.endpoints.iter().zip(self.providers) {
             // Subscribed before the file is followed, so that no change is missed.
             let changes = endpoint.authenticator.changes();
-            tokio::spawn(follow_keys(endpoint.clone(), changes, stop.clone()));
+            let watched = |name: &str, task| supervised(endpoint.supervision.alive(name), task);
+            watched("revocation", follow_keys(endpoint.clone(), changes, stop.clone()).boxed());
             let authenticator = &endpoint.authenticator;
-            tokio::spawn(authenticator.clone().follow_keys_file(stop.clone()));
-            tokio::spawn(authenticator.clone().follow_provider(provider, stop.clone()));
+            watched("keys file", authenticator.clone().follow_keys_file(stop.clone()).boxed());
+            watched("provider", authenticator.clone().follow_provider(provider, stop.clone()).boxed());
             if let Some(file) = endpoint.config.file.clone() {
-                tokio::spawn(follow::follow(file, endpoint.config.clone(), authenticator.clone(), stop.clone()));
+                let (config, authenticator) = (endpoint.config.clone(), authenticator.clone());
+                watched("configuration", follow::follow(file, config, authenticator, stop.clone()).boxed());
             }
         }
         if let Some(tls) = &self.tls {
@@ -164,6 +169,9 @@ impl App {
         };
         self.serving.arm();
         tracing::info!("draining");
+        for endpoint in &self.endpoints {
+            endpoint.supervision.stopping();
+        }
         futures_util::future::join_all(self.endpoints.iter().map(|endpoint| endpoint.drain())).await;
         stop.cancel();
         // Both end with `stop`; a panic in them has been reported by the runtime.
@@ -173,6 +181,14 @@ impl App {
         stop_threads(self.endpoints).await;
         outcome.and(admin.await.unwrap_or(Ok(())))
     }
+}
+
+/// Runs a task whose panic nobody else would notice: what it follows would stay as it is.
+fn supervised(alive: Alive, task: BoxFuture<'static, ()>) {
+    tokio::spawn(async move {
+        task.await;
+        alive.end();
+    });
 }
 
 /// Closes sockets whose keys are gone, as soon as the keys change.

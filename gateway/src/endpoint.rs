@@ -88,7 +88,8 @@ impl Endpoint {
                     replays.for_shard(batches)
                 })
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, _>>()
+            .inspect_err(|_| supervision.stopping())?;
         let feeds = shards.iter().map(|shard| shard.feed.clone()).collect();
         let source = Source::start(&settings, replays, feeds, SourceStatus::new(metrics.clone(), ready), &supervision)
             .inspect_err(|_| supervision.stopping())?;

@@ -18,15 +18,22 @@ fn main() -> ExitCode {
     }
     let on_terminal = if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
     let format = startup.as_ref().ok().and_then(|startup| startup.log_format).unwrap_or(on_terminal);
-    let prepared = telemetry::init(format, "info")
-        .context("cannot write logs")
-        .and_then(|()| memory::forbid_core_dumps().context("cannot forbid core dumps"))
-        .and_then(|()| prepare(startup));
+    let _logs = match telemetry::init(format, "info") {
+        Ok(logs) => logs,
+        Err(error) => return unheard(&error),
+    };
+    let prepared = memory::forbid_core_dumps().context("cannot forbid core dumps").and_then(|()| prepare(startup));
     match prepared.map(run) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => fail(&error, ExitCode::FAILURE),
         Err(error) => fail(&error, ExitCode::from(EXIT_CONFIGURATION)),
     }
+}
+
+#[expect(clippy::print_stderr, reason = "where logs cannot be set up, nothing else can say so")]
+fn unheard(error: &telemetry::TelemetryError) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(EXIT_CONFIGURATION)
 }
 
 fn fail(error: &anyhow::Error, code: ExitCode) -> ExitCode {

@@ -17,12 +17,13 @@ pub struct Supervision {
 pub struct Alive {
     supervision: Supervision,
     name: String,
+    has_ended: bool,
 }
 
 impl Supervision {
     /// For a thread to hold while it runs.
     pub fn alive(&self, name: impl Into<String>) -> Alive {
-        Alive { supervision: self.clone(), name: name.into() }
+        Alive { supervision: self.clone(), name: name.into(), has_ended: false }
     }
 
     /// From now on threads may end.
@@ -37,6 +38,11 @@ impl Supervision {
 }
 
 impl Alive {
+    /// What it stands for has nothing more to do, and has not died.
+    pub fn end(mut self) {
+        self.has_ended = true;
+    }
+
     /// What the thread is called.
     pub fn name(&self) -> &str {
         &self.name
@@ -45,7 +51,7 @@ impl Alive {
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        if !self.supervision.stopping.load(Ordering::Relaxed) {
+        if !self.has_ended && !self.supervision.stopping.load(Ordering::Relaxed) {
             tracing::error!(thread = self.name, "a thread of the gateway has died; it restarts");
             self.supervision.death.cancel();
         }

@@ -20,10 +20,13 @@ fn main() -> ExitCode {
         Err(args::ArgsError::Usage(error)) => return usage(&error),
     };
     let on_terminal = if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
-    if let Err(error) = telemetry::init(log_format.unwrap_or(on_terminal), LOG_FILTER) {
-        eprintln!("{error}");
-        return ExitCode::from(EXIT_USAGE);
-    }
+    let _logs = match telemetry::init(log_format.unwrap_or(on_terminal), LOG_FILTER) {
+        Ok(logs) => logs,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
     for warning in warnings {
         tracing::warn!("{warning}");
     }

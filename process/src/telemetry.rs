@@ -1,10 +1,12 @@
 //! Logs: readable text for people, one JSON object per line for pods. Owns the subscriber and nothing that is logged.
 //!
-//! Everything goes to standard error, because a command's standard output is for its results.
+//! Everything goes to standard error, because a command's standard output is for its results. A thread of its own writes
+//! there: whoever reads the other end of that pipe may stall, and nobody who logs may wait for it.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
@@ -12,6 +14,38 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt as format};
 
 /// Environment variable that overrides the default filter, in the syntax of `tracing_subscriber::EnvFilter`.
 pub const FILTER_VARIABLE: &str = "RUST_LOG";
+
+/// Lines that may wait to be written. More are lost, and counted.
+const WAITING_LINES: usize = 16 * 1024;
+
+/// Writes what is left when it is dropped, for as long as the other end takes it. Keep it until the process ends.
+#[must_use = "log lines are lost when it is dropped"]
+pub struct Logs {
+    lost: ErrorCounter,
+    _writer: WorkerGuard,
+}
+
+impl Logs {
+    /// Lines that were lost, because nobody read those before them.
+    pub fn lost(&self) -> usize {
+        self.lost.dropped_lines()
+    }
+}
+
+impl fmt::Debug for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logs").field("lost", &self.lost()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        match self.lost() {
+            0 => {}
+            lost => tracing::warn!(lost, "log lines were lost: nobody read those before them"),
+        }
+    }
+}
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,15 +95,18 @@ impl fmt::Display for LogFormat {
 }
 
 /// Starts logging for the whole process. `RUST_LOG` wins over the default filter if it is set and not empty.
-pub fn init(format: LogFormat, default_filter: &str) -> Result<(), TelemetryError> {
+pub fn init(format: LogFormat, default_filter: &str) -> Result<Logs, TelemetryError> {
     let wanted = std::env::var(FILTER_VARIABLE).ok().filter(|filter| !filter.trim().is_empty());
     let filter = filter(wanted.as_deref(), default_filter)?;
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(io::stderr());
+    let lost = writer.error_counter();
     let layer = match format {
-        LogFormat::Text => format::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => format::layer().with_writer(io::stderr).json().flatten_event(true).boxed(),
+        LogFormat::Text => format::layer().with_writer(writer).with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => format::layer().with_writer(writer).json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(layer).try_init()?;
-    Ok(())
+    Ok(Logs { lost, _writer: guard })
 }
 
 fn filter(wanted: Option<&str>, default: &str) -> Result<EnvFilter, ParseError> {

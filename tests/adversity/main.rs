@@ -8,6 +8,7 @@ mod big_records;
 mod filters;
 mod floods;
 mod handshakes;
+mod logs;
 mod outbox;
 #[cfg(feature = "pods")]
 mod pod;

@@ -4,9 +4,11 @@ use anyhow::{Context as _, Result, ensure};
 use headgate_tests::gateway::get;
 use headgate_tests::ports::free_port;
 use headgate_tests::process::Process;
+use headgate_tests::spawn::Guarded;
 use headgate_tests::wait::eventually_ok;
 use headgate_wire::GatewayConfig;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -19,7 +21,8 @@ const KIB: usize = 1024;
 pub struct GatewayProcess {
     pub stream: SocketAddr,
     pub admin: SocketAddr,
-    process: Process,
+    /// None if nobody reads its log.
+    process: Option<Process>,
     _folder: TempDir,
 }
 
@@ -31,8 +34,30 @@ impl GatewayProcess {
         Ok(gateway)
     }
 
+    /// Starts a gateway whose log nobody reads, and waits until it is ready. The answer is the other end of its log.
+    pub async fn start_unread(config: GatewayConfig) -> Result<(Self, Guarded)> {
+        let (stream, admin, folder, mut command) = Self::prepare(config)?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut log = Guarded::start("headgate-gateway", command)?;
+        let pid = log.pid();
+        // Whoever holds it does not read it.
+        ensure!(log.child().stderr.is_some(), "no pipe");
+        let outcome = eventually_ok("a gateway to be ready", READY, async || {
+            ensure!(get(admin, "/readyz", &[]).await?.0 == 200, "not ready");
+            Ok(())
+        });
+        outcome.await.with_context(|| format!("process {pid}"))?;
+        Ok((Self { stream, admin, process: None, _folder: folder }, log))
+    }
+
     /// Starts a gateway that may not get ready.
-    pub fn start_unready(mut config: GatewayConfig) -> Result<Self> {
+    pub fn start_unready(config: GatewayConfig) -> Result<Self> {
+        let (stream, admin, folder, command) = Self::prepare(config)?;
+        let process = Some(Process::start("headgate-gateway", command)?);
+        Ok(Self { stream, admin, process, _folder: folder })
+    }
+
+    fn prepare(mut config: GatewayConfig) -> Result<(SocketAddr, SocketAddr, TempDir, Command)> {
         let folder = tempfile::tempdir()?;
         let address = || -> Result<SocketAddr> { Ok((Ipv4Addr::LOCALHOST, free_port()?).into()) };
         let (stream, admin) = (address()?, address()?);
@@ -42,8 +67,7 @@ impl GatewayProcess {
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
         let mut command = Process::command("headgate-gateway")?;
         command.arg("--config").arg(file);
-        let process = Process::start("headgate-gateway", command)?;
-        Ok(Self { stream, admin, process, _folder: folder })
+        Ok((stream, admin, folder, command))
     }
 
     /// Waits until the readiness probe says yes.
@@ -53,7 +77,9 @@ impl GatewayProcess {
             ensure!(status == 200, "{status} {body}");
             Ok(())
         });
-        outcome.await.with_context(|| self.process.stderr().join("\n"))
+        outcome
+            .await
+            .with_context(|| self.process.as_ref().map(|process| process.stderr().join("\n")).unwrap_or_default())
     }
 
     /// Sum over the lines of one metric, such as `connections{` or `replays_running`.
@@ -65,7 +91,7 @@ impl GatewayProcess {
     }
 
     pub fn pid(&self) -> u32 {
-        self.process.pid()
+        self.process.as_ref().map_or(0, Process::pid)
     }
 
     /// Memory that it holds, in bytes; an error once it is gone.

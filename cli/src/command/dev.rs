@@ -29,7 +29,7 @@ const LOG_FILTER: &str = "warn";
 
 /// Runs everything until Ctrl-C.
 pub(crate) fn run(args: &DevArgs) -> anyhow::Result<ExitCode> {
-    telemetry::init(LogFormat::Text, LOG_FILTER)?;
+    let _logs = telemetry::init(LogFormat::Text, LOG_FILTER)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(args))?;
     Ok(ExitCode::SUCCESS)

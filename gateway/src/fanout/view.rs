@@ -39,10 +39,12 @@ impl ViewSpec {
         Self::new(filters, self.key.clone(), self.encoding)
     }
 
-    /// Comparisons that every record must be asked for because of this view; none if the router finds it by a value.
+    /// Comparisons that every record may have to be asked for because of this view, beyond the one that the router answers
+    /// by its index: what is compared besides counts in full, since a value that every record has selects nothing.
     pub fn comparisons(&self) -> usize {
-        let is_indexed = self.key.is_some() || filter::required_values(&self.filters).is_some();
-        if is_indexed { 0 } else { self.filters.iter().map(Filter::leaves).sum() }
+        let leaves: usize = self.filters.iter().map(Filter::leaves).sum();
+        let indexed = filter::required_values(&self.filters).filter(|_| self.key.is_none());
+        leaves.saturating_sub(indexed.map_or(0, |(_, values)| values.len()))
     }
 
     /// What this view shows of a step of the stream.

@@ -66,13 +66,7 @@ pub(super) async fn admit(
     let enforced: Arc<[_]> = config.wire.stream.filters.iter().chain(principal.filters()).cloned().collect();
     let filters = enforced.iter().cloned().chain(asked.filters).collect();
     let spec = ViewSpec::new(filters, asked.key, encoding);
-    if !endpoint.budgets.filters.has_room(spec.comparisons()) {
-        endpoint.metrics.budget_full("filters");
-        return Err(Rejection::new(
-            RejectionKind::GatewayFull,
-            "the filters of this gateway's clients take as much as they may; compare with exact values, or try again",
-        ));
-    }
+    check_cost(endpoint, &spec)?;
     let audit = Audit {
         session: endpoint.next_session(),
         app: endpoint.app().into(),
@@ -95,6 +89,19 @@ pub(super) async fn admit(
         permit,
         audit,
     })
+}
+
+/// Refuses filters that would cost all others more than the pod has left.
+fn check_cost(endpoint: &Endpoint, spec: &ViewSpec) -> Result<(), Rejection> {
+    let comparisons = spec.comparisons();
+    if comparisons == 0 || endpoint.budgets.filters.has_room(comparisons) {
+        return Ok(());
+    }
+    endpoint.metrics.budget_full("filters");
+    Err(Rejection::new(
+        RejectionKind::GatewayFull,
+        "the filters of this gateway's clients take as much as they may; compare with exact values, or try again",
+    ))
 }
 
 /// When a token ends. An API key ends through the key ring, where its life may also be prolonged.

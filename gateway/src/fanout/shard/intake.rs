@@ -17,14 +17,20 @@ impl<S: ClientSocket> Shard<S> {
     /// Takes what the live source yields.
     pub fn feed(&mut self, feed: Feed) {
         match feed {
-            Feed::Entries(entries) => {
-                for entry in entries.iter() {
-                    self.take(entry);
-                }
-                self.metrics.recent_bytes.set(self.recent.bytes() as i64);
+            Feed::Entries(entries) => self.take_entries(&entries),
+            Feed::Restart(position, gaps) => {
+                self.restart(&position, &gaps);
+                self.wake_readers_of_memory();
             }
-            Feed::Restart(position, gaps) => self.restart(&position, &gaps),
         }
+    }
+
+    /// Takes some of the steps that the live source yields, in order.
+    pub fn take_entries(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            self.take(entry);
+        }
+        self.metrics.recent_bytes.set(self.recent.bytes() as i64);
         self.wake_readers_of_memory();
     }
 

@@ -198,7 +198,8 @@ impl<S: ClientSocket> Shard<S> {
         let Some(client) = self.clients.get_mut(index) else { return };
         let spec = &self.views[client.view].spec;
         let spec = spec.with_filters(client.enforced.iter().cloned().chain(filters.iter().cloned()).collect());
-        if !self.by_spec.contains_key(&spec) && !self.settings.budgets.filters.has_room(spec.comparisons()) {
+        let comparisons = if self.by_spec.contains_key(&spec) { 0 } else { spec.comparisons() };
+        if comparisons > 0 && !self.settings.budgets.filters.has_room(comparisons) {
             self.metrics.budget_full("filters");
             let output = client.session.on_refused(ErrorCode::TryLater, FILTERS_FULL.to_owned());
             return self.carry_out(index, output);

@@ -13,6 +13,7 @@ use crate::fanout::budget::Budget;
 use crate::fanout::view::ViewSpec;
 use crate::metrics::StreamMetrics;
 use crate::session::{Dialect, Millis, SessionSettings};
+use crate::stream::entry::Entry;
 use crate::stream::feed::{self, Beginning, Feed, FeedReceiver, FeedSender, Next};
 use crate::stream::replay::{ReplayBatch, Replays};
 use crate::supervision::Alive;
@@ -46,6 +47,8 @@ const COMMANDS_PER_TURN: usize = 64;
 const INPUTS_PER_TURN: usize = 256;
 /// Replay batches taken in one turn.
 const REPLAY_BATCHES_PER_TURN: usize = 64;
+/// Steps of the live stream taken before the clock is looked at.
+const STEPS_AT_ONCE: usize = 64;
 /// How long steps of the live stream are taken before clients are served again.
 const INTAKE_TIME: Duration = Duration::from_millis(5);
 /// Tokens of connected clients that may be checked at once; the next ones are asked to try later.
@@ -160,6 +163,7 @@ impl ShardHandle {
                 places: Arc::new(Semaphore::new(MAX_RENEWALS)),
             },
             feed,
+            pending: None,
             replay_batches,
             inputs,
             input_sender,
@@ -203,6 +207,8 @@ struct Running {
     commands: mpsc::Receiver<Command>,
     renewals: Renewals,
     feed: FeedReceiver,
+    /// Steps of the last feed, and which of them comes next.
+    pending: Option<(Arc<[Entry]>, usize)>,
     replay_batches: mpsc::Receiver<ReplayBatch>,
     inputs: mpsc::Receiver<Input>,
     input_sender: mpsc::Sender<Input>,
@@ -233,7 +239,7 @@ impl Running {
         while !self.stopped {
             self.take_time();
             self.take_what_is_there();
-            let busy = self.shard.turn();
+            let busy = self.shard.turn() || self.pending.is_some();
             self.watch_blocked();
             self.check_renewals();
             self.report_count();
@@ -280,8 +286,8 @@ impl Running {
     /// Takes what the live source has yielded, as far as there is time for it in this turn.
     fn take_feeds(&mut self) {
         let begin = Instant::now();
-        while let Some(feed) = self.feed.try_recv() {
-            self.shard.feed(feed);
+        while self.pending.is_some() || self.next_feed() {
+            self.take_some();
             if begin.elapsed() >= INTAKE_TIME {
                 // The rest has waited long enough to share writes.
                 self.last_intake = None;
@@ -291,15 +297,35 @@ impl Running {
         }
     }
 
+    /// Begins the next feed; false if there is none.
+    fn next_feed(&mut self) -> bool {
+        let Some(feed) = self.feed.try_recv() else { return false };
+        self.begin_feed(feed);
+        true
+    }
+
+    /// A feed may take long, if its steps are large or its views are many: it is taken in parts.
+    fn begin_feed(&mut self, feed: Feed) {
+        match feed {
+            Feed::Entries(entries) => self.pending = Some((entries, 0)),
+            Feed::Restart(..) => self.shard.feed(feed),
+        }
+    }
+
+    fn take_some(&mut self) {
+        let Some((entries, at)) = self.pending.take() else { return };
+        let end = (at + STEPS_AT_ONCE).min(entries.len());
+        self.shard.take_entries(&entries[at..end]);
+        if end < entries.len() {
+            self.pending = Some((entries, end));
+        }
+    }
+
     /// Steps are taken at most once per coalescing window, so that few of them share writes; what fills the queue shares
     /// them anyway.
     fn window_is_open(&self) -> bool {
-        self.feed.is_full() || self.last_intake.is_none_or(|at| at.elapsed() >= self.max_delay)
-    }
-
-    fn take_feed(&mut self, feed: Feed) {
-        self.last_intake = Some(Instant::now());
-        self.shard.feed(feed);
+        let is_over = self.last_intake.is_none_or(|at| at.elapsed() >= self.max_delay);
+        is_over || self.pending.is_some() || self.feed.is_full()
     }
 
     /// Waits for the next thing to do.
@@ -311,7 +337,7 @@ impl Running {
             biased;
             Some(id) = self.blocked.next(), if !self.blocked.is_empty() => self.shard.unblocked(id),
             next = self.feed.next(window_open) => match next {
-                Next::Feed(feed) => self.take_feed(feed),
+                Next::Feed(feed) => self.begin_feed(feed),
                 Next::Full => {}
                 Next::End => self.stopped = true,
             },
