@@ -184,6 +184,10 @@ impl Log {
         let segment = self.segment(at)?;
         let mut position = segment.position.clone();
         for mark in segment.marks_before(at).iter().filter(|mark| mark.partition >= 0) {
+            if mark.next < position.next(mark.partition) {
+                // It tells that the stream goes back.
+                position.set(mark.partition, mark.next);
+            }
             position.advance_after(mark.partition, mark.next, mark.seen);
         }
         Some(position)
@@ -311,6 +315,17 @@ mod tests {
         assert_eq!(log.position_at(30).map(|p| p.next(0)), Some(2));
         assert_eq!(log.position_at(again).map(|p| p.next(0)), Some(0));
         assert_eq!(log.position_at(again + 5).map(|p| p.next(0)), Some(1));
+    }
+
+    #[test]
+    fn a_reader_among_the_frames_that_tell_of_a_new_beginning_stands_where_they_say() {
+        let mut log = log_of(&[10]);
+        log.seal();
+        let reset = Entry::Gap(Gap { partition: 0, from: 1, to: 0, reason: GapReason::TopicReset });
+        log.append_step(&[9; 5], &reset, &Position::new(vec![1]));
+        log.append_notice(&[9; 5], &Position::new(vec![1]));
+        assert_eq!(log.position_at(10).map(|p| p.next(0)), Some(1));
+        assert_eq!(log.position_at(15).map(|p| p.next(0)), Some(0));
     }
 
     proptest! {
