@@ -252,8 +252,9 @@ impl ReplayTable {
         }
     }
 
-    pub fn anybody_waits(&self) -> bool {
-        !self.waiting.is_empty()
+    /// Clients that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 }
 

@@ -13,8 +13,11 @@ use crate::stream::replay::ReplayBatch;
 /// A shard that started a replay waits this long before it starts one for a single client, in milliseconds: if many
 /// come back at once, the next tick starts one for all.
 const COMPANY_MS: u64 = 500;
-/// How long a replay may run while others wait for its place, once it has delivered something, in milliseconds.
-const TURN_MS: u64 = 2_000;
+/// How long a replay may run while others wait for its place, once it has delivered something, in milliseconds. The more
+/// wait, the shorter, so that everybody's turn comes within this time and a tick each.
+const LONGEST_TURN_MS: u64 = 2_000;
+/// However many wait, in milliseconds: beginning a replay takes time, too.
+const SHORTEST_TURN_MS: u64 = 250;
 /// How long a few readers may hold up the others of their replay, in milliseconds.
 const FEW_LAG_MS: u64 = 100;
 /// How long many of them may: if they come back at once on a busy machine, they should stay together.
@@ -67,7 +70,7 @@ impl<S: ClientSocket> Shard<S> {
 
     /// Starts as many replays as are allowed, each for all clients that can share it.
     fn start_replays(&mut self) {
-        while self.replays.anybody_waits() {
+        while self.replays.waiting() > 0 {
             let clients = &self.clients;
             let group = self.replays.take_group(|index| match &clients.get(index)?.state {
                 State::CatchingUp(catch_up) if catch_up.reading == Reading::Waiting => Some(&catch_up.position),
@@ -105,7 +108,9 @@ impl<S: ClientSocket> Shard<S> {
     /// True if the replay's place is better used by those who wait.
     fn must_give_way(&self, id: u64) -> bool {
         let Some(replay) = self.replays.get(id).filter(|replay| replay.has_delivered) else { return false };
-        let had_its_turn = self.now.0.saturating_sub(replay.started.0) >= TURN_MS;
+        let turns = self.replays.waiting() as u64 / self.replays.len().max(1) as u64;
+        let turn_ms = (LONGEST_TURN_MS / turns.max(1)).max(SHORTEST_TURN_MS);
+        let had_its_turn = self.now.0.saturating_sub(replay.started.0) >= turn_ms;
         had_its_turn || replay.readers().all(|reader| self.clients.get(reader).is_some_and(|client| client.blocked))
     }
 
