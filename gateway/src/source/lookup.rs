@@ -7,6 +7,7 @@
 
 use super::client_config::{self, Purpose};
 use super::events::Events;
+use super::evidence::Logs;
 use super::live::Control;
 use super::watermarks::{self, TopicWatermarks, Watermarks};
 use super::{SourceError, SourceSettings, evidence, last_records};
@@ -58,7 +59,7 @@ enum Answer {
     /// By partition; `None` where nobody answers.
     Offsets(Vec<Option<i64>>),
     /// By partition.
-    Evidence(Vec<Option<Evidence>>),
+    Evidence(Logs),
 }
 
 type Reply = oneshot::Sender<Result<Answer, LookupError>>;
@@ -182,32 +183,54 @@ impl LookupThread {
         }
     }
 
-    /// Answers a question and all that wait behind it, equal ones together.
+    /// Answers a question and all that wait behind it: equal ones together, and those for what logs hold in one go.
     fn answer(&mut self, first: (Question, Reply)) {
         let mut waiting: HashMap<Question, Vec<Reply>> = HashMap::new();
         for (question, reply) in std::iter::once(first).chain(self.asked.try_iter().take(WAITING_QUESTIONS)) {
-            waiting.entry(question).or_default().push(reply);
-        }
-        for (question, replies) in waiting {
             // Nobody waits any more.
-            if replies.iter().all(oneshot::Sender::is_closed) {
-                continue;
+            if !reply.is_closed() {
+                waiting.entry(question).or_default().push(reply);
             }
-            let answer = self.find(question);
-            for reply in replies {
-                // A client that has left does not read its answer.
-                let _ = reply.send(answer.clone());
-            }
+        }
+        let (positions, others): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|(question, _)| matches!(question, Question::Evidence(_)));
+        for (question, replies) in others {
+            let answer = self.ask(|consumer, settings| find(consumer, &settings.kafka.topic, &question));
+            reply_to(replies, &answer);
+        }
+        if !positions.is_empty() {
+            self.answer_with_evidence(positions);
         }
     }
 
-    fn find(&mut self, question: Question) -> Result<Answer, LookupError> {
+    fn answer_with_evidence(&mut self, waiting: Vec<(Question, Vec<Reply>)>) {
+        let (mut positions, mut replies) = (Vec::new(), Vec::new());
+        for (question, to) in waiting {
+            if let Question::Evidence(position) = question {
+                positions.push(position);
+                replies.push(to);
+            }
+        }
+        match self.ask(|consumer, settings| evidence::read_all(consumer, settings, &positions)) {
+            Ok(found) => {
+                for (to, logs) in replies.into_iter().zip(found) {
+                    reply_to(to, &Ok(Answer::Evidence(logs)));
+                }
+            }
+            Err(error) => replies.into_iter().for_each(|to| reply_to(to, &Err(error))),
+        }
+    }
+
+    fn ask<T>(
+        &mut self,
+        question: impl Fn(&BaseConsumer<Events>, &SourceSettings) -> KafkaResult<T>,
+    ) -> Result<T, LookupError> {
         if self.consumer.is_none() {
             self.consumer =
                 consumer(&self.settings).inspect_err(|error| tracing::warn!(%error, "cannot ask Kafka")).ok();
         }
         let consumer = self.consumer.as_ref().ok_or(LookupError::Unavailable)?;
-        let found = find(consumer, &self.settings, question);
+        let found = question(consumer, &self.settings);
         found.map_err(|error| {
             tracing::warn!(target: "kafka", %error, "a question of a client has no answer");
             // The next question is asked by one that knows nothing of leaders that the brokers may have forgotten.
@@ -239,13 +262,16 @@ fn consumer(settings: &SourceSettings) -> Result<BaseConsumer<Events>, SourceErr
     client_config::consumer(settings, Purpose::Lookup, Events::default())
 }
 
-fn find(consumer: &BaseConsumer<Events>, settings: &SourceSettings, question: Question) -> KafkaResult<Answer> {
-    if let Question::Evidence(position) = question {
-        return evidence::read(consumer, settings, &position).map(Answer::Evidence);
+fn reply_to(replies: Vec<Reply>, answer: &Result<Answer, LookupError>) {
+    for reply in replies {
+        // A client that has left does not read its answer.
+        let _ = reply.send(answer.clone());
     }
-    let topic = &settings.kafka.topic;
+}
+
+fn find(consumer: &BaseConsumer<Events>, topic: &str, question: &Question) -> KafkaResult<Answer> {
     let watermarks = watermarks::ask(consumer, topic)?;
-    Ok(match question {
+    Ok(match *question {
         Question::Watermarks | Question::Evidence(_) => Answer::Watermarks(watermarks),
         Question::At(time_ms) => {
             let found = watermarks::at_times(consumer, topic, |_| Some(time_ms))?;
